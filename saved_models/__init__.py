@@ -1,0 +1,1 @@
+"""Small trained models, one folder each; `zoo.presets` reads them."""
