@@ -1,0 +1,240 @@
+"""Trains a variational autoencoder on small images.
+
+    zoo train vae                              embedded Fashion-MNIST, 1 minute
+    zoo train vae --data fashion_mnist --epochs 60      the preset's settings
+    zoo train vae --data DIR --size 64 64 --channels 3  your own images
+    zoo train vae --deterministic --beta 0     a plain autoencoder: look at samples.png
+    python -m recipes.vae                      the same program
+
+Writes into --run-dir the trained model, `samples.png`, `samples_gmm.png` (codes drawn
+from a Gaussian mixture fitted to those of the training images instead of the prior: a
+plain autoencoder needs it, as nothing keeps its codes near the prior), side by side
+`reconstructions.png`, `interpolation.png`, `traversal.png`, `report.json`, logs, and
+`export/` with the SavedModel and the LiteRT files.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+import numpy as np
+
+from zoo import cli, export, pictures, report
+from zoo.data import images
+from zoo.distributions import (
+    Bernoulli,
+    Gaussian,
+    MixtureOfGaussians,
+    StandardNormal,
+    VampPrior,
+)
+from zoo.metrics.latent import active_units, kl_decomposition
+from zoo.run import Run
+from zoo.vae import VAE, Convolutional, Dense
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every number this recipe depends on."""
+
+    data: str = "embedded"
+    """embedded, a TFDS name such as mnist, or a folder of images"""
+    size: tuple[int, int] | None = None
+    """height and width to resize to, pixels; as they are by default"""
+    channels: Literal[1, 3] | None = None
+    """1 for grey, 3 for colour; as they are by default"""
+    latent_dim: int = 10
+    """length of a code"""
+    network: Literal["convolutional", "dense"] = "convolutional"
+    """kind of encoder and decoder"""
+    widths: tuple[int, ...] = (32, 64)
+    """filters or units of each stage, from the image inwards"""
+    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+    """of the pixels; gaussian learns its variance unless one is given"""
+    variance: float | None = None
+    """of a gaussian pixel, squared grey values on [0, 1]"""
+    prior: Literal["normal", "mixture", "vamp"] = "normal"
+    """of the codes; the last two are learned"""
+    components: int = 50
+    """Gaussians in a learned prior"""
+    divergence: Literal["kl", "cauchy_schwarz"] = "kl"
+    """of the posterior from the prior"""
+    beta: float = 1.0
+    """weight of the divergence"""
+    warm_up: float = 0.0
+    """epochs over which beta rises from 0"""
+    deterministic: bool = False
+    """plain autoencoder; needs --beta 0"""
+    learning_rate: float = 1e-3
+    """Adam's, at the start; falls to nothing along half a cosine"""
+    batch_size: int = 100
+    """images per step"""
+    epochs: int = 20
+    """passes over the training images"""
+    seed: int = 0
+    """of weights, noise and order"""
+    run_dir: str = "runs/vae"
+    """where to write; made if missing"""
+    resume: bool = False
+    """continue the run in run_dir where it stopped"""
+
+
+def data(config):
+    """Returns training, validation and test images, uint8.
+
+    A tenth of the training images, at most 10,000, validates: the best epoch is chosen
+    on it, and the test images are looked at once, at the end.
+    """
+
+    def load(split):
+        return images.load(
+            config.data, split, size=config.size, channels=config.channels
+        )[0]
+
+    everything = load("train")
+    order = np.random.default_rng(0).permutation(len(everything))
+    held_out = max(1, min(10_000, len(everything) // 10))
+    return everything[order[held_out:]], everything[order[:held_out]], load("test")
+
+
+def build(config, image_shape, steps_per_epoch):
+    """Returns the compiled model."""
+    beta = config.beta
+    schedules = keras.optimizers.schedules
+    if config.warm_up:
+        steps = round(config.warm_up * steps_per_epoch)
+        beta = schedules.PolynomialDecay(0.0, steps, config.beta)
+    priors = {
+        "normal": StandardNormal,
+        "mixture": lambda: MixtureOfGaussians(config.components),
+        "vamp": lambda: VampPrior(config.components),
+    }
+    networks = {"convolutional": Convolutional, "dense": Dense}
+    gaussian = config.likelihood == "gaussian"
+    model = VAE(
+        image_shape,
+        config.latent_dim,
+        networks[config.network](config.widths),
+        Gaussian(config.variance) if gaussian else Bernoulli(),
+        None if config.deterministic else priors[config.prior](),
+        config.divergence,
+        beta,
+        config.deterministic,
+    )
+    rate = schedules.CosineDecay(config.learning_rate, config.epochs * steps_per_epoch)
+    model.compile(keras.optimizers.Adam(rate), steps_per_execution=10)
+    return model
+
+
+def evaluate(model, config):
+    """Measures a trained model on the test images.
+
+    Returns:
+        `{metric: value}`: the losses in nats per image, and of up to 2,000 images the
+        parts of the divergence and the active units of the code.
+    """
+    test = images.load(config.data, "test", size=config.size, channels=config.channels)
+    return measure(model, test[0])
+
+
+def measure(model, test):
+    """Does the work of `evaluate` on images already loaded."""
+    keras.utils.set_random_seed(0)
+    logs = model.evaluate(images.batches(test, 500), verbose=0, return_dict=True)
+    some = test[:2000] / np.float32(255.0)
+    mean, log_variance = model.encode(some)
+    metrics = logs | {"active_units": active_units(mean)}
+    if not model.deterministic:
+        codes = model.sample_posterior(mean, log_variance)
+        log_prior = model.prior.log_density(codes, model.encode)
+        parts = kl_decomposition(mean, log_variance, codes, log_prior)
+        metrics |= {name: parts[name] for name in ("mutual_information", "marginal_kl")}
+    return {name: round(float(value), 4) for name, value in metrics.items()}
+
+
+def examples(model, config, count=100):
+    """Returns real inputs for `zoo.export`: test images and their codes."""
+    test, _ = images.load(
+        config.data, "test", size=config.size, channels=config.channels
+    )
+    some = test[:count] / np.float32(255.0)
+    return {"images": some, "codes": np.asarray(model.encode(some)[0])}
+
+
+PROTOCOL = (
+    "test images, nats per image, one code drawn per image; mutual_information and "
+    "marginal_kl of the first 2,000; best: the epoch of the lowest negative ELBO on "
+    "held-out training images"
+)
+
+
+def draw(model, train, test, directory):
+    """Writes the pictures; returns their paths."""
+    few = test[:10] / np.float32(255.0)
+    sampler = model.fit_sampler(train[:10_000] / np.float32(255.0))
+    sheets = {
+        "samples.png": (model.sample(64, seed=0), 8),
+        "samples_gmm.png": (model.sample(64, seed=0, sampler=sampler), 8),
+        "reconstructions.png": (pictures.pairs(few, model(few)), 10),
+        "interpolation.png": (flat(model.interpolate(few[:8], few[2:], steps=10)), 10),
+        "traversal.png": (flat(model.traverse(few[0])), 7),
+    }
+    for name, (sheet, columns) in sheets.items():
+        pictures.write_grid(directory / name, sheet, columns)
+    return [directory / name for name in sheets]
+
+
+def flat(table):
+    """Joins the first two axes of a table of images: one long row for a grid."""
+    return np.reshape(table, (-1, *table.shape[2:]))
+
+
+def main(config):
+    """Trains, measures, draws and exports; returns the report."""
+    run = Run("vae", config)
+    train, validation, test = data(config)
+    batches = images.batches(
+        train, config.batch_size, seed=config.seed, first_epoch=run.first_epoch
+    )
+    print(
+        f"Training on {len(train):,} images of {config.data}, "
+        f"{' x '.join(map(str, train.shape[1:]))}; validating on {len(validation):,}."
+    )
+    model = run.model(lambda: build(config, train.shape[1:], len(batches)))
+    model.fit(
+        batches,
+        validation_data=images.batches(validation, 500),
+        initial_epoch=run.first_epoch,
+        epochs=config.epochs,
+        shuffle=False,  # the data set does it
+        callbacks=run.callbacks(
+            draw=lambda model: model.sample(64, seed=0), monitor="val_negative_elbo"
+        ),
+    )
+
+    best = run.best_model()
+    metrics = {
+        "best": measure(best, test) | {"epoch": run.checkpoint.best_epoch + 1},
+        "last": measure(model, test) | {"epoch": config.epochs},
+        "protocol": PROTOCOL,
+    }
+    print(f"\nTest images, best epoch:\n{report.table(metrics['best'].items())}\n")
+    paths = draw(best, train, test, run.directory)
+    artifacts = export.export(best, run.directory / "export", examples(best, config))
+    print(f"Exported, run, and compared with the model:\n{export.describe(artifacts)}")
+
+    facts = run.finish(best, metrics, len(batches) * config.batch_size)
+    kept = [*paths, run.directory / "model.keras", run.directory / "report.json"]
+    print("\nWrote\n" + "\n".join(f"  {path}" for path in kept))
+    print(
+        f"\nNext\n"
+        f"  zoo sample {run.directory} --count 100 --out more.png\n"
+        f"  zoo info vae_fashion_mnist              the trained preset\n"
+        f"  tensorboard --logdir {run.directory}/tensorboard"
+    )
+    return facts
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.main(["train", "vae", *sys.argv[1:]]))

@@ -1,0 +1,189 @@
+"""What every model of the zoo promises, checked once for all of them.
+
+A model's test file subclasses `ModelContract`, says how to make a tiny instance, and
+inherits the tests; what is peculiar to that model it tests beside them.
+"""
+
+import dataclasses
+import inspect
+import json
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from zoo import export
+from zoo.data import images
+from zoo.run import Run
+
+
+class ModelContract:
+    """Subclass as `TestX` with the four members below."""
+
+    parameters: int  #: trainable parameters of `model()`, worked out by hand
+
+    def model(self):
+        """Returns a tiny, compiled model."""
+        raise NotImplementedError
+
+    def examples(self):
+        """Returns 16 training examples: an array or a tuple of arrays."""
+        raise NotImplementedError
+
+    def batch(self):
+        """Returns one batch in the form that `fit` takes."""
+        return self.examples()
+
+    def inputs(self):
+        """Returns one batch in the form that `__call__` takes."""
+        return self.batch()
+
+    # ------------------------------------------------------------ what it is
+
+    def test_parameter_count(self):
+        trainable = self.model().trainable_variables
+        assert sum(int(np.prod(v.shape)) for v in trainable) == self.parameters
+
+    def test_has_at_most_eight_arguments(self):
+        arguments = inspect.signature(type(self.model()).__init__).parameters
+        assert len(arguments.keys() - {"self", "kwargs"}) <= 8
+
+    def test_config_is_json_and_names_every_argument(self):
+        model = self.model()
+        config = json.loads(json.dumps(model.get_config()))
+        arguments = set(inspect.signature(type(model).__init__).parameters)
+        assert arguments - {"self", "kwargs"} <= config.keys()
+        again = type(model).from_config(config)
+        assert again.get_config() == model.get_config()
+
+    # --------------------------------------------------------- how it trains
+
+    def test_one_step_moves_every_trainable_variable(self):
+        model = self.model()
+        before = [v.numpy().copy() for v in model.trainable_variables]
+        model.fit(self.batch(), verbose=0)
+        still = [
+            v.path
+            for v, old in zip(model.trainable_variables, before, strict=True)
+            if np.array_equal(v, old)
+        ]
+        assert not still
+
+    def test_logs_are_finite_and_documented(self):
+        model = self.model()
+        logs = {
+            name: values[-1]
+            for name, values in model.fit(self.batch(), verbose=0).history.items()
+        }
+        section = inspect.getdoc(type(model)).split("Logs:")[1].split("\n\n")[0]
+        documented = re.findall(r"^    (\w+):", section, flags=re.MULTILINE)
+        assert logs.keys() <= set(documented)
+        assert logs.keys() == model.trackers.keys()
+        assert all(np.isfinite(value) for value in logs.values())
+
+    def test_logs_restart_each_epoch(self):
+        model = self.model()
+        model.fit(self.batch(), verbose=0)
+        counts = [tracker.count.numpy() for tracker in model.trackers.values()]
+        model.fit(self.batch(), verbose=0)
+        assert [t.count.numpy() for t in model.trackers.values()] == counts
+
+    @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+    def test_trains_in_half_precision(self, policy):
+        keras.config.set_dtype_policy(policy)
+        model = self.model()
+        history = model.fit(self.batch(), verbose=0).history
+        assert all(np.isfinite(values[-1]) for values in history.values())
+        assert keras.backend.standardize_dtype(model(self.inputs()).dtype) == "float32"
+
+    # ------------------------------------------------------- how it is saved
+
+    def test_saved_model_computes_the_same_and_resumes(self, tmp_path):
+        model = self.model()
+        model.fit(self.batch(), verbose=0)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+
+        inputs = self.inputs()
+        np.testing.assert_array_equal(model(inputs), loaded(inputs))
+        assert optimizers(model).keys() == optimizers(loaded).keys() != set()
+        for name, optimizer in optimizers(model).items():
+            restored = optimizers(loaded)[name]
+            assert len(optimizer.variables) > 2  # it has slots to lose
+            for old, new in zip(optimizer.variables, restored.variables, strict=True):
+                np.testing.assert_array_equal(old, new, err_msg=f"{name} {old.path}")
+        loaded.fit(self.batch(), verbose=0)
+
+    def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(self, tmp_path):
+        whole = self.train(tmp_path / "whole", epochs=4)
+        self.train(tmp_path / "parts", epochs=2)
+        parts = self.train(tmp_path / "parts", epochs=4, resume=True)
+
+        for old, new in zip(whole.variables, parts.variables, strict=True):
+            np.testing.assert_array_equal(old, new, err_msg=old.path)
+        for name, optimizer in optimizers(whole).items():
+            resumed = optimizers(parts)[name].variables
+            for old, new in zip(optimizer.variables, resumed, strict=True):
+                np.testing.assert_array_equal(old, new, err_msg=f"{name} {old.path}")
+        logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "parts")]
+        assert logs[0] == logs[1]
+        assert len(logs[0].splitlines()) == 5
+
+    def train(self, directory, epochs, resume=False):
+        """Runs `epochs` epochs of shuffled training as a recipe does."""
+        # As in a new process. Layers named "dense_1" instead of "dense" can make
+        # TensorFlow order a sum differently, which shows in the last bit of a log.
+        keras.utils.clear_session()
+        config = RunConfig(str(directory), epochs, resume)
+        run = Run("contract", config, may_change=("epochs",))
+        model = run.model(self.model)
+        model.fit(
+            images.batches(self.examples(), 4, seed=1, first_epoch=run.first_epoch),
+            initial_epoch=run.first_epoch,
+            epochs=epochs,
+            verbose=0,
+            shuffle=False,
+            callbacks=run.callbacks(monitor=None),
+        )
+        return model
+
+    # ---------------------------------------------------- how it is exported
+
+    def test_exports_agree_and_load_without_keras_or_zoo(self, tmp_path):
+        model = self.model()
+        model.fit(self.batch(), verbose=0)
+        formats = ("float32", "float16", "dynamic")
+        artifacts = export.export(model, tmp_path, formats=formats)
+        assert len(artifacts) == 4 * len(model.export_signatures())
+
+        script = (
+            "import sys\n"
+            "sys.modules.update(keras=None, zoo=None)  # importing either now fails\n"
+            "import tensorflow as tf\n"
+            f"print(sorted(tf.saved_model.load({str(tmp_path / '1')!r}).signatures))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        )
+        names = sorted(["serving_default", *model.export_signatures()])
+        assert done.stdout.strip() == str(names)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """The settings that every recipe has."""
+
+    run_dir: str
+    epochs: int
+    resume: bool = False
+    seed: int = 0
+
+
+def optimizers(model):
+    """Returns the optimizers of a model by attribute name."""
+    names = ("optimizer", "generator_optimizer", "discriminator_optimizer")
+    found = {name: getattr(model, name, None) for name in names}
+    return {name: optimizer for name, optimizer in found.items() if optimizer}

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo import export
+from zoo.vae import VAE, Convolutional
+
+
+def model():
+    return VAE((8, 8, 1), 3, Convolutional((4, 8)))
+
+
+def test_every_format_of_every_endpoint_is_run_and_compared(tmp_path):
+    images = np.random.default_rng(0).random((16, 8, 8, 1), dtype="float32")
+    artifacts = export.export(model(), tmp_path, {"images": images}, version=3)
+    assert {(a.format, a.endpoint) for a in artifacts} == {
+        (format, endpoint)
+        for format in ("saved_model", *export.LITERT_FORMATS)
+        for endpoint in ("encode", "decode")
+    }
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "3",
+        *(f"model_{format}.tflite" for format in export.LITERT_FORMATS),
+    }
+    assert all(a.path.exists() and a.bytes > 0 for a in artifacts)
+    assert "model_int8.tflite" in export.describe(artifacts)
+
+
+def test_lite_rt_takes_any_batch_size_by_name(tmp_path):
+    vae = model()
+    export.export(vae, tmp_path, formats=("float32",))
+    run = export.interpreter(tmp_path / "model_float32.tflite").get_signature_runner(
+        "decode"
+    )
+    for count in (1, 5):
+        codes = np.full((count, 3), 0.5, "float32")
+        np.testing.assert_allclose(
+            run(codes=codes)["images"], vae.decode(codes), atol=1e-5
+        )
+
+
+def test_saved_model_serves_named_inputs_and_stores_each_weight_once(tmp_path):
+    vae = model()
+    export.export(vae, tmp_path, formats=())
+    served = tf.saved_model.load(str(tmp_path / "1"))
+    default = served.signatures["serving_default"].structured_input_signature[1]
+    assert default["codes"].shape.as_list() == [None, 3]
+    assert default["codes"].dtype == tf.float32
+    stored = tf.train.list_variables(str(tmp_path / "1" / "variables" / "variables"))
+    shapes = [tuple(s) for name, s in stored if "object_graph" not in name.lower()]
+    assert sorted(map(str, shapes)) == sorted(
+        str(tuple(w.shape)) for w in vae.trainable_variables
+    )
+
+
+class Wrong:
+    """An exportable whose function answers otherwise once it is traced."""
+
+    def __init__(self, error):
+        self.error = error
+        self.variables = []
+
+    def export_signatures(self):
+        def double(x):
+            extra = 0.0 if tf.executing_eagerly() else self.error
+            return {"y": 2.0 * x + extra}
+
+        return {"double": (double, [tf.TensorSpec((None, 2), tf.float32, name="x")])}
+
+
+@pytest.mark.parametrize("error", [1e-2, float("nan")])
+def test_a_file_that_differs_is_not_written(tmp_path, error):
+    with pytest.raises(ValueError, match="Not exported: these differ"):
+        export.export(Wrong(error), tmp_path / "out", formats=("float32",))
+    assert list((tmp_path / "out").iterdir()) == []
+    assert export.export(Wrong(0.0), tmp_path / "out", formats=("float32",))
+
+
+class Foreign(Wrong):
+    """An exportable that plain LiteRT has no operation for."""
+
+    def export_signatures(self):
+        spec = tf.TensorSpec((None, 2), tf.float32, name="x")
+        return {"f": (lambda x: {"y": tf.math.lgamma(x)}, [spec])}
+
+
+def test_an_operation_foreign_to_lite_rt_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="built-in operations alone"):
+        export.export(Foreign(0.0), tmp_path, formats=("float32",))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_format_names_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match="Formats: float32, float16, dynamic, int8"):
+        export.export(model(), tmp_path, formats=("onnx",))
+
+
+def test_difference_is_a_share_of_the_largest_value():
+    expected = {"a": np.array([0.0, 4.0]), "b": np.array([1.0])}
+    actual = {"a": np.array([1.0, 4.0]), "b": np.array([1.0])}
+    largest, rms = export.difference(expected, actual)
+    assert largest == 0.25
+    assert rms == pytest.approx(0.25 / np.sqrt(2))
+    actual["b"] = np.array([np.nan])
+    assert np.isnan(export.difference(expected, actual)).all()

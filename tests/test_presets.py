@@ -1,0 +1,80 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from zoo import presets
+from zoo.files import size
+from zoo.vae import VAE, Convolutional
+
+MIB = 2**20
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    model = VAE((8, 8, 1), 3, Convolutional((4,)))
+    model.compile("adam")
+    model.fit(np.zeros((4, 8, 8, 1), "float32"), verbose=0)
+    examples = {"images": np.random.default_rng(0).random((8, 8, 8, 1))}
+    presets.save(model, "tiny", tmp_path, examples, recipe="vae", summary="A test.")
+    return tmp_path, model
+
+
+def test_what_is_loaded_is_what_was_saved(shelf):
+    folder, model = shelf
+    loaded = presets.load("tiny", folder)
+    inputs = np.random.default_rng(1).random((2, 8, 8, 1), dtype="float32")
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+
+
+def test_a_preset_is_complete_and_carries_no_optimizer(shelf):
+    folder, _ = shelf
+    card = presets.card("tiny", folder)
+    assert {"model.keras", "1/saved_model.pb"} < card["files"].keys()
+    assert {"model_float16.tflite", "model_dynamic.tflite"} < card["files"].keys()
+    assert card["parameters"] and card["bytes"] and card["summary"] == "A test."
+    assert not list(folder.glob(".*"))
+    loaded = keras.saving.load_model(folder / "tiny" / "model.keras")
+    assert loaded.optimizer is None
+
+
+@pytest.mark.parametrize("file", ["model.keras", "1/saved_model.pb"])
+def test_a_changed_or_missing_file_is_an_error(shelf, file):
+    folder, _ = shelf
+    path = folder / "tiny" / file
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ValueError, match=f"{path} is not the file its card describes"):
+        presets.load("tiny", folder)
+    path.unlink()
+    with pytest.raises(ValueError, match="found no such file. Reinstall"):
+        presets.load("tiny", folder)
+
+
+def test_an_unknown_name_gets_the_nearest(shelf):
+    folder, _ = shelf
+    with pytest.raises(ValueError, match="No preset named 'tony'. Did you mean tiny?"):
+        presets.load("tony", folder)
+
+
+# ------------------------------------------------------------- what really ships
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_shipped_preset_is_whole_light_and_honest(name):
+    presets.verify(name)
+    card = presets.card(name)
+    assert size(presets.SHELF / name) <= 12 * MIB
+    for fact in (
+        "summary recipe config command data data_licence licence seed parameters "
+        "metrics exports intended_use"
+    ).split():
+        assert card[fact] not in ("", None), fact
+    assert card["metrics"].keys() >= {"best", "last", "protocol"}
+    model = presets.load(name)
+    assert model.count_params() == card["parameters"]
+    json.dumps(card)
+
+
+def test_the_shelf_fits_into_a_wheel():
+    assert size(presets.SHELF) <= 90 * MIB

@@ -1,0 +1,101 @@
+"""Each recipe runs end to end at a size that takes seconds."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes import vae
+from zoo import cli
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Returns a folder of small colour pictures, as a user would have."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(60):
+        image = rng.integers(0, 256, (10, 12, 3), dtype="uint8")
+        Image.fromarray(image).save(folder / f"{index}.png")
+    return folder
+
+
+def test_vae_recipe_trains_on_a_users_folder_and_can_be_used_again(photos, tmp_path):
+    run = tmp_path / "run"
+    flags = (
+        f"--data {photos} --size 9 12 --epochs 2 --batch-size 8 --widths 4 8".split()
+    )
+    flags += ["--likelihood", "gaussian", "--run-dir", str(run)]
+    assert cli.main(["train", "vae", *flags]) == 0
+    for file in (
+        "samples.png",
+        "samples_gmm.png",
+        "reconstructions.png",
+        "interpolation.png",
+        "traversal.png",
+        "model.keras",
+        "export/1/saved_model.pb",
+        "export/model_float32.tflite",
+        "export/model_float16.tflite",
+        "export/model_dynamic.tflite",
+        "export/model_int8.tflite",
+    ):
+        assert (run / file).is_file(), file
+    report = json.loads((run / "report.json").read_text())
+    assert report["config"]["epochs"] == 2 and report["recipe"] == "vae"
+    assert report["metrics"]["best"]["negative_elbo"] == pytest.approx(
+        report["metrics"]["best"]["reconstruction"]
+        + report["metrics"]["best"]["divergence"],
+        abs=1e-3,
+    )
+    assert report["metrics"]["best"]["epoch"] in (1, 2)
+    assert "bits_per_dim" in report["metrics"]["last"]
+
+    out = tmp_path / "metrics.json"
+    assert cli.main(["evaluate", str(run), "--out", str(out)]) == 0
+    again = json.loads(out.read_text())
+    assert again["reconstruction"] == report["metrics"]["best"]["reconstruction"]
+    picture = tmp_path / "more.png"
+    assert cli.main(["sample", str(run), "--count", "4", "--out", str(picture)]) == 0
+    assert picture.is_file()
+    target = tmp_path / "out"
+    assert cli.main(["export", str(run), str(target), "--formats", "float32"]) == 0
+    assert (target / "model_float32.tflite").is_file()
+    assert not (target / "model_int8.tflite").exists()
+
+
+def test_plain_autoencoder_leaves_its_codes_far_from_the_prior():
+    """Why its random samples are worse: nothing pulls codes to where they are drawn."""
+    train, _, _ = vae.data(vae.Config())
+    images = train[:1000] / np.float32(255.0)
+    spread = {}
+    for deterministic in (False, True):
+        keras.utils.set_random_seed(0)
+        config = vae.Config(
+            deterministic=deterministic, beta=0.0 if deterministic else 1.0, epochs=4
+        )
+        model = vae.build(config, images.shape[1:], steps_per_epoch=20)
+        model.fit(images, batch_size=50, epochs=4, verbose=0)
+        codes = np.asarray(model.encode(images)[0])
+        spread[deterministic] = np.sqrt(np.mean(np.square(codes)))
+    assert spread[False] < 1.2
+    assert spread[True] > 2.0 * spread[False]
+
+
+def test_validation_images_are_not_trained_on():
+    train, validation, test = vae.data(vae.Config())
+    assert (len(train), len(validation), len(test)) == (9000, 1000, 2000)
+    seen = {image.tobytes() for image in train}
+    assert not any(image.tobytes() in seen for image in validation)
+
+
+def test_resume_continues_a_recipe(photos, tmp_path, capsys):
+    flags = f"--data {photos} --size 8 8 --batch-size 8 --widths 4 --epochs 1".split()
+    flags += ["--run-dir", str(tmp_path / "run")]
+    assert cli.main(["train", "vae", *flags]) == 0
+    assert cli.main(["train", "vae", *flags]) == 1
+    assert "Continue it with --resume" in capsys.readouterr().err
+    assert cli.main(["train", "vae", *flags, "--resume"]) == 0

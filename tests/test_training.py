@@ -1,0 +1,119 @@
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo.training import FusedAdam, means, minimize, normal, random_states, track
+
+
+def descend(weight, optimizer):
+    """Takes a step down the square of a variable."""
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(weight))
+    minimize(loss, tape, [weight], optimizer)
+
+
+def test_minimize_steps_down_the_gradient():
+    weight = keras.Variable([3.0])
+    descend(weight, keras.optimizers.SGD(0.1))
+    np.testing.assert_allclose(weight, [3.0 - 0.1 * 6.0])
+
+
+def test_minimize_undoes_its_loss_scale():
+    weight = keras.Variable([3.0])
+    descend(weight, keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)))
+    np.testing.assert_allclose(weight, [3.0 - 0.1 * 6.0], rtol=1e-6)
+
+
+def test_minimize_names_a_variable_the_loss_forgot():
+    used, forgotten = keras.Variable([1.0]), keras.Variable([1.0], name="forgotten")
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(used)
+    with pytest.raises(ValueError, match="does not depend on forgotten"):
+        minimize(loss, tape, [used, forgotten], keras.optimizers.SGD())
+
+
+def test_track_refuses_a_name_it_does_not_know():
+    with pytest.raises(ValueError, match=r"Expected \['kl'\], received \['loss'\]"):
+        track(means("kl"), {"loss": 1.0})
+
+
+def test_noise_is_new_at_every_draw_and_repeats_from_its_state():
+    generator = keras.random.SeedGenerator(0)
+    first, second = normal((1000,), generator), normal((1000,), generator)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
+    np.testing.assert_allclose([np.mean(first), np.std(first)], [0, 1], atol=0.1)
+    np.testing.assert_array_equal(normal((1000,), keras.random.SeedGenerator(0)), first)
+
+
+def test_random_states_are_found_wherever_they_hide():
+    inner = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5)])
+    model = keras.Sequential([inner, keras.layers.GaussianNoise(1.0)])
+    assert len(random_states(model)) == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+        {"weight_decay": 0.1, "clipnorm": 0.5},
+        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},
+    ],
+)
+def test_fused_adam_takes_the_steps_of_keras_adam(settings):
+    settings = {"learning_rate": 0.05, **settings}
+    start = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    ours, keras_own = keras.Variable(start), keras.Variable(start)
+    fused, adam = FusedAdam(**settings), keras.optimizers.Adam(**settings)
+    for _ in range(10):
+        descend(ours, fused)
+        descend(keras_own, adam)
+    # ten steps of 0.05; 1 - beta_2^t alone is known to no better than 6e-5 in float32
+    np.testing.assert_allclose(ours, keras_own, rtol=1e-4, atol=1e-5)
+    for a, b in zip(fused.variables, adam.variables, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_fused_adam_refuses_what_it_does_not_do():
+    with pytest.raises(ValueError, match="Use keras.optimizers.Adam"):
+        FusedAdam(amsgrad=True)
+
+
+def test_two_replicas_take_the_step_that_one_would():
+    """Runs apart, because logical devices must be set before TensorFlow starts."""
+    script = """
+        import numpy as np, tensorflow as tf, keras
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        from zoo.training import minimize, normal
+        from zoo.vae import VAE, Dense
+        from zoo.data import images
+
+        two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        assert two.num_replicas_in_sync == 2
+        x = np.random.default_rng(0).random((8, 4, 4, 1), dtype="float32")
+
+        def weights(strategy):
+            keras.utils.set_random_seed(0)
+            with strategy.scope():
+                # no noise: a step must depend on the batch as a whole alone
+                model = VAE((4, 4, 1), 2, Dense((3,)), beta=0.0, deterministic=True)
+                model.compile(keras.optimizers.SGD(0.1))
+            model.fit(images.batches(x, 8, seed=0), epochs=3, verbose=0, shuffle=False)
+            return [v.numpy() for v in model.trainable_variables]
+
+        for a, b in zip(weights(two), weights(tf.distribute.get_strategy())):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+        with two.scope():
+            generator = keras.random.SeedGenerator(0)
+        noise = two.run(lambda: normal((1000,), generator)).values
+        assert abs(np.corrcoef(noise[0], noise[1])[0, 1]) < 0.1, "replicas share noise"
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)

@@ -1,0 +1,84 @@
+"""Confidence intervals for any metric that is a function of sample arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from zoo.metrics import checks
+
+
+class Interval(NamedTuple):
+    """A metric's value on all samples, and the interval around it."""
+
+    value: float
+    low: float
+    high: float
+
+
+def confidence_interval(
+    metric, *samples, level=0.95, resamples=100, replace=False, seed=0
+):
+    """Interval that covers the sampling error of a metric.
+
+    By default every resample is a random half of each array. The spread among halves
+    equals, to first order, that of fresh samples of full size, and a half repeats no
+    sample. The classical bootstrap (`replace=True`) does, and repeats ruin metrics
+    that look at neighbours or at pairs: every repeated sample has a neighbour at 0,
+    and a kernel distance gains a bias. The bias that a metric has at the full count,
+    as the Fréchet distance does, is in the value and not in the interval.
+
+    Args:
+        metric: Function of as many arrays, returning a float or a tuple of floats of
+            which the first is meant.
+        *samples: Arrays whose rows are the samples, each resampled on its own: real
+            and fake, or logits alone.
+        level: Share of intervals that contain the value of endless samples.
+        resamples: Times to evaluate the metric; 100 give an end point of the interval
+            to about a tenth of its length.
+        replace: Whether to draw full-size samples with replacement instead.
+        seed: Of the draws.
+
+    Returns:
+        An `Interval` of floats.
+
+    Raises:
+        ValueError: If there are no samples or too few, or an argument is out of range.
+
+    Source:
+        Efron & Tibshirani 1993, "An Introduction to the Bootstrap", sections 8.4 and
+        13.4; Politis & Romano 1994, https://doi.org/10.1214/aos/1176325770 (halves).
+
+    Example:
+        >>> confidence_interval(np.mean, np.arange(100.0), seed=1).value
+        49.5
+    """
+    samples = [np.asarray(array) for array in samples]
+    if not samples or min(len(array) for array in samples) < 4:
+        raise ValueError(
+            "Resampling needs arrays of 4 rows or more. Received: shapes "
+            f"{[array.shape for array in samples]}."
+        )
+    checks.positive(resamples=resamples)
+    if not 0 < level < 1 or resamples < 2:
+        raise ValueError(
+            "`level` must lie between 0 and 1 and `resamples` be 2 or more. Received: "
+            f"level={level}, resamples={resamples}."
+        )
+
+    def evaluate(*arrays):
+        value = metric(*arrays)
+        return float(value[0] if isinstance(value, tuple) else value)
+
+    rng = np.random.default_rng(seed)
+
+    def draw(array):
+        if replace:
+            return array[rng.integers(len(array), size=len(array))]
+        return array[rng.permutation(len(array))[: len(array) // 2]]
+
+    value = evaluate(*samples)
+    again = [evaluate(*map(draw, samples)) for _ in range(resamples)]
+    # Only the spread of the resamples is used: their mean has the bias of halves.
+    error = np.array(again) - np.mean(again)
+    upper, lower = np.quantile(error, [(1 + level) / 2, (1 - level) / 2])
+    return Interval(value, value - float(upper), value - float(lower))

@@ -1,0 +1,79 @@
+"""Images as pictures for people: grids, rows with a caption, curves.
+
+All take and return arrays; only the `write_` functions touch files. Pillow writes
+PNGs, so a picture costs no plotting library.
+"""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from zoo.files import whole
+
+
+def grid(images, columns=None):
+    """Tiles images into one, row by row, with a thin light line between.
+
+    Args:
+        images: `(count, height, width, channels)` floats in [0, 1]; values outside
+            are clipped. One or three channels.
+        columns: Images per row; by default as square as can be.
+
+    Returns:
+        uint8 array `(rows * (height + gap) - gap, ..., channels)`; unused places are
+        filled with the line's colour.
+
+    Raises:
+        ValueError: If the shape is not that of one or more such images.
+    """
+    images = np.asarray(images, "float32")
+    if images.ndim != 4 or len(images) == 0 or images.shape[-1] not in (1, 3):
+        raise ValueError(
+            "Expected (count, height, width, channels) images with 1 or 3 channels, "
+            f"received shape {images.shape}."
+        )
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = -(-count // columns)
+    gap = max(1, height // 28)
+    sheet = np.full(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 0.8
+    )
+    for index, image in enumerate(images):
+        top, left = (
+            (index // columns) * (height + gap),
+            (index % columns) * (width + gap),
+        )
+        sheet[top : top + height, left : left + width] = image
+    return np.rint(255.0 * np.clip(sheet, 0.0, 1.0)).astype("uint8")
+
+
+def write_grid(path, images, columns=None, scale=None):
+    """Writes `grid(images, columns)` as a PNG file, enlarged to be seen.
+
+    Args:
+        path: Of the file.
+        images: As for `grid`.
+        columns: As for `grid`.
+        scale: Whole-number magnification without smoothing; by default such that the
+            picture is about 600 pixels wide.
+    """
+    sheet = grid(images, columns)
+    scale = scale or max(1, round(600 / sheet.shape[1]))
+    sheet = sheet.repeat(scale, axis=0).repeat(scale, axis=1)
+    with whole(path) as beside:
+        Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(beside)
+
+
+def pairs(first, second):
+    """Interleaves two batches in rows: each of `first` above its partner.
+
+    Args:
+        first: `(count, ...)`, say originals.
+        second: Same shape, say reconstructions.
+
+    Returns:
+        `(2 * count, ...)`, to be shown with `columns=count`.
+    """
+    return np.concatenate([np.asarray(first), np.asarray(second)])

@@ -1,0 +1,64 @@
+"""What a run says about itself: `report.json`, the same facts for every recipe."""
+
+import os
+import platform
+from importlib.metadata import version
+
+
+def environment():
+    """Returns versions and machine, the part of a report that explains its speed."""
+    packages = ("generative-zoo", "tensorflow", "keras", "numpy")
+    return {
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in packages},
+        "machine": {
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def table(rows):
+    """Lays out `(name, value)` pairs as aligned lines; floats get four digits."""
+    rows = [(name, f"{v:.4g}" if isinstance(v, float) else str(v)) for name, v in rows]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name:{width}}  {value}" for name, value in rows)
+
+
+def card(facts):
+    """Lays out a preset's card for people.
+
+    Args:
+        facts: What `zoo.presets.card` returned.
+    """
+    metrics = facts["metrics"]
+    best, last = metrics["best"], metrics["last"]
+    rows = [f"{name:20} {best[name]:>10} {last.get(name, ''):>10}" for name in best]
+    exports = [
+        f"{e['file']:22} {e['endpoint']:8} largest difference "
+        f"{e['largest_difference']:.0e}, rms {e['rms_difference']:.0e}"
+        for e in facts["exports"]
+    ]
+    settings = ", ".join(f"{k}={v}" for k, v in facts["config"].items())
+    sections = {
+        facts["name"]: [facts["summary"]],
+        "Made of": [
+            f"{facts['parameters']:,} parameters, {facts['bytes'] / 2**20:.1f} MiB in "
+            "all formats",
+            f"data: {facts['data']} ({facts['data_licence']})",
+            f"weights' licence: {facts['licence']}",
+            f"intended for: {facts['intended_use']}",
+        ],
+        f"Measured{'':12} {'best':>10} {'last':>10}": [*rows, metrics["protocol"]],
+        "Exports, against the model": exports,
+        "Trained by": [facts["command"], settings],
+        "Use": [
+            f"model = zoo.presets.load({facts['name']!r})",
+            f"zoo sample {facts['name']} --count 64 --out samples.png",
+        ],
+    }
+    return "\n".join(
+        "\n".join([title, *(f"  {line}" for line in lines)])
+        for title, lines in sections.items()
+    )

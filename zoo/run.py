@@ -1,0 +1,168 @@
+"""The folder that a training run writes, and how to continue from it.
+
+    runs/vae/
+      config.json        the settings, so that a resumed run cannot differ
+      checkpoint/        epoch-0007/ (all that is needed to go on), best.keras
+      log.csv            a row per epoch     tensorboard/   the same, and the samples
+      samples/           a grid per epoch from one fixed latent
+      model.keras        the finished model  report.json    what it is and how good
+
+A recipe opens a `Run`, asks it for the model, passes `run.callbacks(...)` to `fit` and
+ends with `run.finish(...)`.
+"""
+
+import csv
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import keras
+
+from zoo import callbacks, report
+from zoo.files import whole, write_json
+from zoo.training import random_states
+
+
+class Run:
+    """One training run and its folder.
+
+    Args:
+        recipe: Name of the recipe, for the report.
+        config: Frozen dataclass with at least `run_dir`, `epochs`, `seed`, `resume`.
+        may_change: Names of settings that a resumed run may change: `("epochs",)`
+            where no schedule spans them.
+
+    Attributes:
+        directory: `pathlib.Path` of the folder.
+        first_epoch: Epochs already done; 0 unless resuming.
+
+    Raises:
+        ValueError: If the folder holds a run and `resume` is off, if there is none
+            to resume, or if its settings were others.
+    """
+
+    def __init__(self, recipe, config, may_change=()):
+        self.recipe = recipe
+        self.config = dataclasses.asdict(config)
+        self.directory = Path(config.run_dir)
+        self.state = self._previous({"resume", "run_dir", *may_change})
+        self.first_epoch = self.state["epochs_done"] if self.state else 0
+        write_json(self.directory / "config.json", self.config)
+
+    def _previous(self, may_change):
+        saved = sorted((self.directory / "checkpoint").glob("epoch-*/state.json"))
+        if not self.config["resume"]:
+            if saved:
+                raise ValueError(
+                    f"{self.directory} already holds a run. Continue it with --resume, "
+                    "or give the new one another --run-dir."
+                )
+            return None
+        if not saved:
+            if (self.directory / "config.json").exists():
+                return None  # killed before its first epoch was over
+            raise ValueError(
+                f"There is no run to resume in {self.directory}. Leave out --resume to "
+                "start one."
+            )
+        before = json.loads((self.directory / "config.json").read_text("utf-8"))
+        now = json.loads(json.dumps(self.config))
+        changed = {
+            name: (before.get(name), now.get(name))
+            for name in before.keys() | now.keys()
+            if name not in may_change and before.get(name) != now.get(name)
+        }
+        if changed:
+            difference = "; ".join(
+                f"{k} was {a!r}, is {b!r}" for k, (a, b) in sorted(changed.items())
+            )
+            raise ValueError(
+                f"The run in {self.directory} had other settings: {difference}. Resume "
+                "with the same ones, or start afresh in another --run-dir."
+            )
+        self.checkpoint_folder = saved[-1].parent
+        return json.loads(saved[-1].read_text("utf-8"))
+
+    def model(self, build):
+        """Returns the model to train: `build()`, or the one saved by the last epoch."""
+        keras.utils.set_random_seed(self.config["seed"])
+        if self.state is None:
+            return build()
+        model = keras.saving.load_model(self.checkpoint_folder / "model.keras")
+        saved = self.state["random_states"]
+        for variable, value in zip(random_states(model), saved, strict=True):
+            variable.assign(value)
+        return model
+
+    def callbacks(self, draw=None, monitor="val_loss"):
+        """Returns the callbacks of a run: checkpoints, logs, samples, NaN guard.
+
+        Args:
+            draw: `model -> images` in [0, 1], always from the same latents.
+            monitor: The log whose lowest value marks the best model; `None` for none.
+        """
+        self._trim_log()
+        tensorboard = self.directory / "tensorboard"
+        self.checkpoint = callbacks.Checkpoint(
+            self.directory / "checkpoint", monitor, self.state
+        )
+        watchers = [callbacks.StopAtNaN()]
+        if draw is not None:
+            watchers.append(
+                callbacks.Samples(
+                    self.directory / "samples", draw, tensorboard / "train"
+                )
+            )
+        return [
+            *watchers,
+            keras.callbacks.CSVLogger(self.directory / "log.csv", append=True),
+            keras.callbacks.TensorBoard(tensorboard, write_graph=False),
+            self.checkpoint,  # last: an epoch counts once all the others have seen it
+        ]
+
+    def _trim_log(self):
+        """Drops what a killed run logged of the epoch that will now be repeated."""
+        log = self.directory / "log.csv"
+        if not log.exists():
+            return
+        with log.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        kept = [row for row in rows if int(row["epoch"]) < self.first_epoch]
+        with whole(log) as beside, beside.open("w", newline="") as file:
+            if kept:
+                writer = csv.DictWriter(file, fieldnames=rows[0].keys())
+                writer.writeheader()
+                writer.writerows(kept)
+
+    def best_model(self):
+        """Returns the model of the best epoch."""
+        return keras.saving.load_model(self.directory / "checkpoint" / "best.keras")
+
+    def finish(self, model, metrics, images_per_epoch, **facts):
+        """Writes `model.keras` and `report.json`; returns the report.
+
+        Args:
+            model: The model to keep.
+            metrics: `{"best": {...}, "last": {...}, "protocol": "..."}`.
+            images_per_epoch: Training examples that an epoch went through.
+            **facts: More for the report.
+        """
+        with whole(self.directory / "model.keras") as path:
+            model.save(path)
+        seconds = self.checkpoint.seconds
+        epochs = self.config["epochs"]
+        facts = {
+            "recipe": self.recipe,
+            "config": self.config,
+            "seed": self.config["seed"],
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "wall_seconds": round(seconds, 1),
+            "images_per_second": round(epochs * images_per_epoch / seconds, 1),
+            "parameters": model.count_params(),
+            "metrics": metrics,
+            **facts,
+            **report.environment(),
+        }
+        write_json(self.directory / "report.json", facts)
+        return facts

@@ -1,0 +1,518 @@
+"""Variational autoencoder for images.
+
+Kingma & Welling 2013, "Auto-Encoding Variational Bayes",
+https://arxiv.org/abs/1312.6114. With `beta` other than 1 this is the beta-VAE of
+Higgins et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl; with a `VampPrior` that
+of Tomczak & Welling 2018, https://arxiv.org/abs/1705.07120; with the Cauchy-Schwarz
+divergence the autoencoder of Tran et al. 2022, https://arxiv.org/abs/2101.02149; with
+`beta=0, deterministic=True` a plain autoencoder.
+
+    image --encoder--> mean, log_variance --sampling--> code --decoder--> outputs
+
+Read in order: two families of networks, then the model that trains them. Likelihoods
+and priors are in `zoo.distributions`, their closed forms in `zoo.losses`.
+"""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from zoo.distributions import Bernoulli, StandardNormal
+from zoo.layers import register
+from zoo.losses import bits_per_dim, cauchy_schwarz_to_mixture, normal_log_density
+from zoo.training import means, minimize, normal, track
+
+# Keeps exp(-log_variance) finite in float32 however sure the encoder becomes.
+LOG_VARIANCE_RANGE = (-12.0, 6.0)
+
+
+def heads(x, latent_dim):
+    """Ends an encoder: two dense layers, the second kept in a numerically safe range.
+
+    In float32 under any policy: an exponential overflows half precision first.
+    """
+    mean = layers.Dense(latent_dim, dtype="float32", name="mean")(x)
+    log_variance = layers.Dense(latent_dim, dtype="float32", name="log_variance")(x)
+    return mean, keras.ops.clip(log_variance, *LOG_VARIANCE_RANGE)
+
+
+@register
+class Convolutional:
+    """Strided convolutions down to a small map, transposed ones back up.
+
+    Args:
+        filters: Channels of each stage, from the image inwards. Each stage halves
+            both sides, rounding up; the decoder crops what that added, so images of
+            any size fit.
+    """
+
+    def __init__(self, filters=(32, 64)):
+        self.filters = tuple(filters)
+
+    def encoder(self, image_shape, latent_dim):
+        """Maps images to the means and log-variances of their codes."""
+        images = keras.Input(image_shape, name="images")
+        x = images
+        for count in self.filters:
+            x = layers.Conv2D(count, 3, strides=2, padding="same", activation="relu")(x)
+        x = layers.Flatten()(x)
+        return keras.Model(images, heads(x, latent_dim), name="encoder")
+
+    def decoder(self, image_shape, latent_dim):
+        """Maps codes to one output per pixel; the mirror image of `encoder`."""
+        height, width, channels = image_shape
+        sizes = [(height, width)]
+        for _ in self.filters:
+            sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+        codes = keras.Input((latent_dim,), name="codes")
+        smallest = (*sizes.pop(), self.filters[-1])
+        x = layers.Dense(int(np.prod(smallest)), activation="relu")(codes)
+        x = layers.Reshape(smallest)(x)
+        for count in reversed(self.filters):
+            x = layers.Conv2DTranspose(
+                count, 3, strides=2, padding="same", activation="relu"
+            )(x)
+            wanted = sizes.pop()
+            extra = [(0, x.shape[axis + 1] - wanted[axis]) for axis in (0, 1)]
+            if extra != [(0, 0), (0, 0)]:
+                x = layers.Cropping2D(extra)(x)
+        outputs = layers.Conv2D(channels, 3, padding="same", dtype="float32")(x)
+        return keras.Model(codes, outputs, name="decoder")
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        return {"filters": self.filters}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns what `get_config` described."""
+        return cls(**config)
+
+
+@register
+class Dense:
+    """Fully connected networks, blind to which pixels are neighbours.
+
+    Args:
+        units: Width of each hidden layer, from the image inwards.
+        gated: Multiplies each hidden layer by a sigmoid of a second one instead of
+            taking a ReLU (Tomczak & Welling 2018, section 5).
+    """
+
+    def __init__(self, units=(400,), gated=False):
+        self.units = tuple(units)
+        self.gated = gated
+
+    def hidden(self, x, units):
+        """Applies one hidden layer."""
+        if not self.gated:
+            return layers.Dense(units, activation="relu")(x)
+        gate = layers.Dense(units, activation="sigmoid")(x)
+        return layers.Multiply()([layers.Dense(units)(x), gate])
+
+    def encoder(self, image_shape, latent_dim):
+        """Maps images to the means and log-variances of their codes."""
+        images = keras.Input(image_shape, name="images")
+        x = layers.Flatten()(images)
+        for units in self.units:
+            x = self.hidden(x, units)
+        return keras.Model(images, heads(x, latent_dim), name="encoder")
+
+    def decoder(self, image_shape, latent_dim):
+        """Maps codes to one output per pixel; the mirror image of `encoder`."""
+        codes = keras.Input((latent_dim,), name="codes")
+        x = codes
+        for units in reversed(self.units):
+            x = self.hidden(x, units)
+        x = layers.Dense(int(np.prod(image_shape)), dtype="float32")(x)
+        outputs = layers.Reshape(image_shape, dtype="float32")(x)
+        return keras.Model(codes, outputs, name="decoder")
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        return {"units": self.units, "gated": self.gated}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns what `get_config` described."""
+        return cls(**config)
+
+
+@register
+class VAE(keras.Model):
+    """Learns a code for images, and images for codes.
+
+    Args:
+        image_shape: `(height, width, channels)`, any size.
+        latent_dim: Length of a code.
+        network: `Convolutional(...)` (default), `Dense(...)`, or anything with the
+            same two methods.
+        likelihood: `Bernoulli()` (default) or `Gaussian(...)`, of `zoo.distributions`.
+        prior: `StandardNormal()` (default), `MixtureOfGaussians(...)` or
+            `VampPrior(...)`, of `zoo.distributions`.
+        divergence: Between the posterior and the prior: `"kl"`, exact for the
+            standard normal and a one-sample estimate otherwise, or
+            `"cauchy_schwarz"`, exact for all.
+        beta: Weight of the divergence, dimensionless: 1 gives the evidence lower
+            bound. A `keras.optimizers.schedules` object, taken at the optimizer's
+            step, warms it up.
+        deterministic: Decodes the mean code and drops the divergence, as a plain
+            autoencoder does; with `beta=0` only.
+        **kwargs: Passed to `keras.Model`.
+
+    Shapes:
+        in: `(batch, *image_shape)`, float, in [0, 1].
+        out: Same; each pixel's expected value, decoded from the *mean* code, hence
+            the same at every call.
+
+    Raises:
+        ValueError: If an argument is not one of the above, naming it.
+
+    Logs:
+        loss: `reconstruction + beta * divergence`, nats per image.
+        negative_elbo: `reconstruction + divergence`, nats per image: whatever `beta`
+            is, the number to compare models by. With the KL divergence it bounds the
+            negative log-likelihood from above.
+        reconstruction: Negative log-likelihood of the image given a code drawn from
+            its posterior, nats per image.
+        divergence: Of the posterior from the prior, nats per image.
+        bits_per_dim: `negative_elbo` in bits per pixel value; only for a Gaussian
+            likelihood.
+
+    Example:
+        >>> model = VAE(image_shape=(28, 28, 1), latent_dim=2)
+        >>> model.compile("adam")
+        >>> history = model.fit(digits, batch_size=128, epochs=10)
+        >>> model.sample(16).shape
+        TensorShape([16, 28, 28, 1])
+    """
+
+    def __init__(
+        self,
+        image_shape=(28, 28, 1),
+        latent_dim=10,
+        network=None,
+        likelihood=None,
+        prior=None,
+        divergence="kl",
+        beta=1.0,
+        deterministic=False,
+        **kwargs,
+    ):
+        if len(image_shape) != 3 or min(image_shape) < 1 or latent_dim < 1:
+            raise ValueError(
+                "`image_shape` is (height, width, channels) and `latent_dim` a count, "
+                f"all positive. Received image_shape={tuple(image_shape)}, "
+                f"latent_dim={latent_dim}."
+            )
+        if divergence not in ("kl", "cauchy_schwarz"):
+            raise ValueError(
+                "`divergence` is 'kl' or 'cauchy_schwarz'. Received "
+                f"divergence={divergence!r}."
+            )
+        if deterministic and (beta != 0 or prior is not None):
+            raise ValueError(
+                "A deterministic code has no divergence from a prior: pass beta=0 and "
+                f"no `prior`. Received beta={beta}, prior={prior}."
+            )
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self.latent_dim = latent_dim
+        self.network = network or Convolutional()
+        self.likelihood = likelihood or Bernoulli()
+        self.prior = prior or StandardNormal()
+        self.divergence = divergence
+        self.beta = beta
+        self.deterministic = deterministic
+
+        self.encoder = self.network.encoder(self.image_shape, latent_dim)
+        self.decoder = self.network.decoder(self.image_shape, latent_dim)
+        self.prior.attach(self.image_shape, latent_dim)
+        if deterministic:  # nothing reads the second head, so nothing would train it
+            self.encoder.get_layer("log_variance").trainable = False
+        self.seed_generator = keras.random.SeedGenerator()
+        names = ["loss", "negative_elbo", "reconstruction", "divergence"]
+        self.trackers = means(*names, *["bits_per_dim"] * self.likelihood.continuous)
+        self.built = True  # both networks are functional: their weights exist now
+
+    # ---------------------------------------------------------------- inference
+
+    def encode(self, images):
+        """Returns `(mean, log_variance)`, each `(batch, latent_dim)`."""
+        return self.encoder(images, training=False)
+
+    def decode(self, codes):
+        """Returns the expected images of `(batch, latent_dim)` codes."""
+        return self.likelihood.mean(self.decoder(codes, training=False))
+
+    def call(self, images, training=False):
+        """Returns reconstructions: the expected images of the mean codes."""
+        mean, _ = self.encoder(images, training=training)
+        return self.likelihood.mean(self.decoder(mean, training=training))
+
+    def sample(self, count, temperature=1.0, seed=None, sampler=None):
+        """Decodes codes drawn from the prior, or from another sampler.
+
+        Args:
+            count: Number of images.
+            temperature: Factor on the standard deviation of the codes around their
+                component's mean; below 1 gives more typical, less diverse images.
+            seed: Integer; the same seed gives the same images.
+            sampler: What `fit_sampler` returned, to draw codes from instead of the
+                prior; `temperature` does not apply to it.
+
+        Returns:
+            `(count, *image_shape)` images.
+
+        Raises:
+            ValueError: If `temperature` is negative.
+        """
+        if not temperature >= 0:
+            raise ValueError(f"`temperature` is 0 or more. Received {temperature}.")
+        rng = np.random.default_rng(seed)
+        if sampler is not None:
+            sampler.set_params(random_state=int(rng.integers(2**31)))
+            return self.decode(sampler.sample(count)[0].astype("float32"))
+        noise = temperature * rng.standard_normal((count, self.latent_dim))
+        uniform = rng.random(count)
+        noise, uniform = (tf.cast(drawn, tf.float32) for drawn in (noise, uniform))
+        return self.decode(self.prior.codes(noise, uniform, self.encode))
+
+    def fit_sampler(self, images, components=10, seed=0):
+        """Fits a Gaussian mixture to the codes of images, as a sampler for `sample`.
+
+        The average posterior is not the prior; drawing from where the codes really
+        lie avoids the holes, and lets even a plain autoencoder generate.
+
+        Args:
+            images: Array `(count, *image_shape)` in [0, 1], at least `components`.
+            components: Gaussians, each with a full covariance.
+            seed: Of the fit's initialisation.
+
+        Returns:
+            A fitted `sklearn.mixture.GaussianMixture`.
+
+        Source:
+            Ghosh et al. 2020, https://arxiv.org/abs/1903.12436, section 4.
+        """
+        from sklearn.mixture import GaussianMixture
+
+        parts = np.array_split(images, math.ceil(len(images) / 1000))
+        posteriors = [self.encode(part) for part in parts]
+        codes, log_variance = (np.concatenate(p) for p in zip(*posteriors, strict=True))
+        if not self.deterministic:
+            noise = np.random.default_rng(seed).standard_normal(codes.shape)
+            codes = codes + np.exp(0.5 * log_variance) * noise
+        return GaussianMixture(components, random_state=seed).fit(codes)
+
+    def interpolate(self, first, second, steps=8):
+        """Decodes the straight lines between the codes of two batches of images.
+
+        Args:
+            first: `(batch, *image_shape)` in [0, 1].
+            second: Same shape.
+            steps: Images per line, both ends included.
+
+        Returns:
+            `(batch, steps, *image_shape)`.
+        """
+        start, end = self.encode(first)[0], self.encode(second)[0]
+        share = tf.reshape(tf.linspace(0.0, 1.0, steps), (1, steps, 1))
+        codes = start[:, None] * (1.0 - share) + end[:, None] * share
+        return self._decode_table(codes)
+
+    def traverse(self, image, values=(-3, -2, -1, 0, 1, 2, 3)):
+        """Decodes one image's code with each entry in turn set to each of `values`.
+
+        Args:
+            image: `image_shape`, in [0, 1].
+            values: What to set a code's entry to; the prior's standard deviation is 1.
+
+        Returns:
+            `(latent_dim, len(values), *image_shape)`: a row per entry of the code.
+        """
+        code = self.encode(tf.convert_to_tensor(image)[None])[0]
+        mask = tf.eye(self.latent_dim)[:, None]
+        values = tf.reshape(tf.cast(values, tf.float32), (1, -1, 1))
+        return self._decode_table(code * (1.0 - mask) + values * mask)
+
+    def _decode_table(self, codes):
+        """Decodes `(rows, columns, latent_dim)` codes into as many images."""
+        images = self.decode(tf.reshape(codes, (-1, self.latent_dim)))
+        return tf.reshape(images, (*codes.shape[:2], *self.image_shape))
+
+    # ----------------------------------------------------------------- training
+
+    def sample_posterior(self, mean, log_variance):
+        """Draws a code per row so that gradients reach both arguments.
+
+        A fixed standard normal is scaled and shifted (section 2.4, the
+        reparameterization trick), as a plain draw has no derivative.
+        """
+        if self.deterministic:
+            return mean
+        noise = normal(tf.shape(mean), self.seed_generator)
+        return mean + tf.exp(0.5 * log_variance) * noise
+
+    def divergence_from_prior(self, codes, mean, log_variance):
+        """Returns the divergence of posteriors from the prior, `(batch,)`, nats."""
+        if self.deterministic:
+            return tf.zeros(tf.shape(mean)[0])
+        if self.divergence == "cauchy_schwarz":
+            mixture = self.prior.mixture(self.encoder)
+            return cauchy_schwarz_to_mixture(mean, log_variance, *mixture)
+        return self.prior.kl(codes, mean, log_variance, self.encoder)
+
+    def current_beta(self):
+        """Returns the weight of the divergence at the optimizer's present step."""
+        if callable(self.beta):
+            return tf.cast(self.beta(self.optimizer.iterations), tf.float32)
+        return self.beta
+
+    def losses_on(self, images, training):
+        """Returns the values to log for a batch, scalars in the units of `Logs`."""
+        mean, log_variance = self.encoder(images, training=training)
+        codes = self.sample_posterior(mean, log_variance)
+        outputs = self.decoder(codes, training=training)
+        reconstruction = tf.reduce_mean(self.likelihood.nll(images, outputs))
+        divergence = tf.reduce_mean(
+            self.divergence_from_prior(codes, mean, log_variance)
+        )
+        losses = {
+            "loss": reconstruction + self.current_beta() * divergence,
+            "negative_elbo": reconstruction + divergence,
+            "reconstruction": reconstruction,
+            "divergence": divergence,
+        }
+        if self.likelihood.continuous:
+            dims = int(np.prod(self.image_shape))
+            losses["bits_per_dim"] = bits_per_dim(losses["negative_elbo"], dims)
+        return losses
+
+    def train_step(self, data):
+        """Updates all networks on one batch of images; labels are ignored."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            losses = self.losses_on(images, training=True)
+        minimize(losses["loss"], tape, self.trainable_variables, self.optimizer)
+        return track(self.trackers, losses)
+
+    def test_step(self, data):
+        """Measures the same losses, without updating anything."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return track(self.trackers, self.losses_on(images, training=False))
+
+    # --------------------------------------------------------------- evaluation
+
+    def nll(self, images, samples=200, seed=0):
+        """Estimates the negative log-likelihood of images by importance sampling.
+
+        Codes drawn from the posterior, weighted by prior over posterior, average to
+        the likelihood itself; the more samples, the tighter this upper bound.
+
+        Args:
+            images: Array `(count, *image_shape)` in [0, 1]; binarized ones for a
+                Bernoulli likelihood, if the result is to be a log-likelihood.
+            samples: Codes drawn per image; 1 gives the evidence lower bound.
+            seed: Of the draws. They do not depend on how many images there are.
+
+        Returns:
+            `(count,)` float32 array, nats per image.
+
+        Raises:
+            ValueError: If the model is deterministic: its codes have no density.
+
+        Source:
+            Burda et al. 2016, https://arxiv.org/abs/1509.00519, equation 8.
+        """
+        if self.deterministic:
+            raise ValueError(
+                "A deterministic autoencoder has no likelihood to estimate. Compare "
+                "reconstructions, or train with deterministic=False."
+            )
+        rows = max(1, 2**22 // int(np.prod(self.image_shape)))  # 16 MiB of outputs
+        at_once, chunk = max(1, rows // samples), min(rows, samples)
+        log_sum = tf.function(self._log_importance_sum, reduce_retracing=True)
+        results = []
+        for start in range(0, len(images), at_once):
+            batch = tf.cast(images[start : start + at_once], tf.float32)
+            parts = [
+                log_sum(
+                    batch, min(chunk, samples - done), tf.stack([seed + done, start])
+                )
+                for done in range(0, samples, chunk)
+            ]
+            results.append(tf.reduce_logsumexp(tf.stack(parts), axis=0))
+        return math.log(samples) - np.concatenate(results)
+
+    def _log_importance_sum(self, images, samples, seed):
+        """Returns the log of the sum of `samples` importance weights, `(batch,)`."""
+        mean, log_variance = (
+            tf.repeat(part, samples, axis=0) for part in self.encode(images)
+        )
+        noise = tf.random.stateless_normal(tf.shape(mean), seed)
+        codes = mean + tf.exp(0.5 * log_variance) * noise
+        repeated = tf.repeat(images, samples, axis=0)
+        log_weights = (
+            self.prior.log_density(codes, self.encode)
+            - normal_log_density(codes, mean, log_variance)
+            - self.likelihood.nll(repeated, self.decoder(codes, training=False))
+        )
+        table = tf.reshape(log_weights, (-1, samples))
+        return tf.reduce_logsumexp(table, axis=1)
+
+    # -------------------------------------------------------- saving and export
+
+    def export_signatures(self):
+        """Returns `{endpoint: (function, input specs)}` for `zoo.export`.
+
+        No endpoint draws random numbers: noise is the caller's to provide, so an
+        exported model can be compared with this one value for value. Under the
+        standard normal prior, `decode` of such noise is a sample; a learned prior
+        adds `sample`, which maps noise to codes first.
+        """
+        images = tf.TensorSpec((None, *self.image_shape), tf.float32, name="images")
+        codes = tf.TensorSpec((None, self.latent_dim), tf.float32, name="codes")
+        noise = tf.TensorSpec((None, self.latent_dim), tf.float32, name="noise")
+        uniform = tf.TensorSpec((None,), tf.float32, name="uniform")
+
+        def decode(codes):
+            return {"images": self.decode(codes)}
+
+        def encode(images):
+            mean, log_variance = self.encode(images)
+            return {"mean": mean, "log_variance": log_variance}
+
+        def sample(noise, uniform):
+            codes = self.prior.codes(noise, uniform, self.encode)
+            return {"images": self.decode(codes)}
+
+        signatures = {"decode": (decode, [codes]), "encode": (encode, [images])}
+        if self.prior.components > 1:
+            signatures["sample"] = (sample, [noise, uniform])
+        return signatures
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "latent_dim": self.latent_dim,
+            "network": serialize(self.network),
+            "likelihood": serialize(self.likelihood),
+            "prior": None if self.deterministic else serialize(self.prior),
+            "divergence": self.divergence,
+            "beta": serialize(self.beta) if callable(self.beta) else self.beta,
+            "deterministic": self.deterministic,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model with the settings that `get_config` described."""
+        deserialize = keras.saving.deserialize_keras_object
+        nested = {k: deserialize(v) for k, v in config.items() if isinstance(v, dict)}
+        return cls(**{**config, **nested})
