@@ -13,8 +13,8 @@ pseudo-inputs, divergence weight warmed up linearly over the first 100 epochs.
 Unlike it:
 - The binarization is our own draw (seed 0) of the same distribution, not the file of
   Larochelle & Murray, and so is the split (the last 10,000 training images validate).
-- VampPrior: Adam at 5e-4 on batches of 200 for 300 epochs (milestones at 150, 225 and
-  270, warm-up over 30) instead of RMSprop at 1e-4 on batches of 100 for 2,000, to fit
+- VampPrior: Adam at 5e-4 on batches of 200 for 180 epochs (milestones at 90, 120 and
+  150, warm-up over 30) instead of RMSprop at 1e-4 on batches of 100 for 2,000, to fit
   two CPU cores; pseudo-inputs are projected onto [0, 1] instead of passing a hard
   tanh; log-variances are clipped to [-12, 6] instead of [-6, 2].
 """
@@ -62,11 +62,11 @@ class Protocol:
 
 
 PLAIN = Protocol(500, 100, 1e-4, (200, 350, 500), 200)
-VAMP = Protocol(300, 200, 5e-4, (150, 225, 270), 5000)
+VAMP = Protocol(180, 200, 5e-4, (90, 120, 150), 5000)
 
 
 def binarized(split):
-    """Returns MNIST images as 0.0 and 1.0, drawn once with the pixels' probabilities."""
+    """Returns MNIST images as 0.0 and 1.0, drawn once by the pixels' brightness."""
     grey, _ = images.load("mnist", split)
     rng = np.random.default_rng({"train": 0, "test": 1}[split])
     return (rng.random(grey.shape) < grey / 255.0).astype("float32")
@@ -120,17 +120,22 @@ def main(config):
     )
     metrics = {
         "protocol": (
-            f"statically binarized MNIST (own draw, seed 0), {config.samples} "
-            "importance samples, nats per image, mean over the 10,000 test images"
+            "statically binarized MNIST (own draw, seed 0), importance sampling, nats "
+            "per image, mean over the 10,000 test images"
         )
     }
-    for when, evaluated in (("best", run.best_model()), ("last", model)):
-        nll = evaluated.nll(test, config.samples, seed=config.seed)
+    # The last epoch is context: 200 samples tell it apart from the best.
+    for when, evaluated, samples in (
+        ("best", run.best_model(), config.samples),
+        ("last", model, min(config.samples, 200)),
+    ):
+        nll = evaluated.nll(test, samples, seed=config.seed)
         bound = evaluated.evaluate(
             images.batches(test, 500), verbose=0, return_dict=True
         )
         metrics[when] = {
             "nll": float(nll.mean()),
+            "importance_samples": samples,
             "nll_standard_error": float(nll.std() / len(nll) ** 0.5),
             "negative_elbo": bound["negative_elbo"],
         }

@@ -31,6 +31,7 @@ from zoo.distributions import (
 )
 from zoo.metrics.latent import active_units, kl_decomposition
 from zoo.run import Run
+from zoo.training import reseed
 from zoo.vae import VAE, Convolutional, Dense
 
 
@@ -140,7 +141,7 @@ def evaluate(model, config):
 
 def measure(model, test):
     """Does the work of `evaluate` on images already loaded."""
-    keras.utils.set_random_seed(0)
+    reseed(model, 0)
     logs = model.evaluate(images.batches(test, 500), verbose=0, return_dict=True)
     some = test[:2000] / np.float32(255.0)
     mean, log_variance = model.encode(some)
@@ -148,7 +149,9 @@ def measure(model, test):
     if not model.deterministic:
         codes = model.sample_posterior(mean, log_variance)
         log_prior = model.prior.log_density(codes, model.encode)
-        parts = kl_decomposition(mean, log_variance, codes, log_prior)
+        parts = kl_decomposition(
+            mean, log_variance, codes, log_prior, dataset_size=len(test)
+        )
         metrics |= {name: parts[name] for name in ("mutual_information", "marginal_kl")}
     return {name: round(float(value), 4) for name, value in metrics.items()}
 
@@ -163,21 +166,27 @@ def examples(model, config, count=100):
 
 
 PROTOCOL = (
-    "test images, nats per image, one code drawn per image; mutual_information and "
-    "marginal_kl of the first 2,000; best: the epoch of the lowest negative ELBO on "
-    "held-out training images"
+    "test images, nats per image, one code drawn per image; mutual_information (at "
+    "most the log of their number) and marginal_kl by stratified sampling from 2,000 "
+    "of them; best: the epoch of the lowest negative ELBO on held-out training images"
 )
 
 
 def draw(model, train, test, directory):
     """Writes the pictures; returns their paths."""
     few = test[:10] / np.float32(255.0)
-    sampler = model.fit_sampler(train[:10_000] / np.float32(255.0))
+    others = np.roll(few, -2, axis=0)
+    sampler = model.fit_sampler(
+        train[:10_000] / np.float32(255.0), components=min(10, len(train))
+    )
     sheets = {
         "samples.png": (model.sample(64, seed=0), 8),
         "samples_gmm.png": (model.sample(64, seed=0, sampler=sampler), 8),
-        "reconstructions.png": (pictures.pairs(few, model(few)), 10),
-        "interpolation.png": (flat(model.interpolate(few[:8], few[2:], steps=10)), 10),
+        "reconstructions.png": (pictures.pairs(few, model(few)), len(few)),
+        "interpolation.png": (
+            flat(model.interpolate(few[:8], others[:8], steps=10)),
+            10,
+        ),
         "traversal.png": (flat(model.traverse(few[0])), 7),
     }
     for name, (sheet, columns) in sheets.items():

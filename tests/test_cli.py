@@ -57,7 +57,7 @@ def test_a_recipes_help_shows_each_setting_with_its_default(capsys):
         (("nonsense",), "nonsense"),
         (("train", "vae", "--epoch", "3"), "--epochs"),
         (("train", "vae", "--epochs", "many"), "many"),
-        ((), "required"),
+        ((), "Missing subcommand"),
     ],
 )
 def test_wrong_use_exits_with_2_and_a_hint(argv, message, capsys):
@@ -80,8 +80,9 @@ def test_a_folder_without_a_finished_run_is_wrong_use(tmp_path, capsys):
     ],
 )
 def test_failure_exits_with_1_and_one_message(argv, message, capsys, tmp_path):
-    if argv[0] == "train":
-        argv = (*argv, "--run-dir", str(tmp_path / "run"))
+    folder = {"train": "--run-dir", "data": "--data-dir"}.get(argv[0])
+    if folder:
+        argv = (*argv, folder, str(tmp_path / "new"))
     assert run(*argv) == 1
     captured = capsys.readouterr()
     assert message in captured.err

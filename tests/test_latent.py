@@ -6,7 +6,7 @@ from zoo.metrics.latent import active_units, kl_decomposition
 
 
 def posteriors(count, seed=0):
-    """Codes whose average posterior is exactly N(0, 1): means N(0, .75), variance .25."""
+    """Codes of average posterior N(0, 1): means of variance 3/4, spread 1/4."""
     rng = np.random.default_rng(seed)
     mean = rng.normal(0, np.sqrt(0.75), (count, 2))
     codes = mean + 0.5 * rng.standard_normal((count, 2))
@@ -15,7 +15,7 @@ def posteriors(count, seed=0):
 
 
 def test_parts_of_a_perfect_fit_are_all_information():
-    """In closed form: information log(1 / 0.5) per entry, and no marginal divergence."""
+    """In closed form: log(1 / 0.5) nats an entry, and no marginal divergence."""
     parts = kl_decomposition(*posteriors(4000))
     assert parts["mutual_information"] == pytest.approx(2 * np.log(2), abs=0.05)
     assert parts["marginal_kl"] == pytest.approx(0.0, abs=0.05)

@@ -177,6 +177,7 @@ def data(
     action: Annotated[Literal["prepare"], tyro.conf.Positional],
     name: Name,
     source: Annotated[Path, tyro.conf.arg(name="from")],
+    data_dir: Path | None = None,
 ) -> None:
     """Prepares a TFDS data set from files on disk, where TFDS cannot download it.
 
@@ -184,10 +185,11 @@ def data(
         action: prepare
         name: fashion_mnist or mnist
         source: folder that holds the four original files, gzipped or not
+        data_dir: TFDS data directory; its own default if not given
     """
     from zoo.data import builders
 
-    print(f"Prepared {builders.prepare(name, source)}")
+    print(f"Prepared {builders.prepare(name, source, data_dir)}")
 
 
 COMMANDS = {

@@ -88,9 +88,9 @@ def export(model, directory, examples=None, formats=LITERT_FORMATS, version=1):
         List of `Artifact`, one for each file and endpoint.
 
     Raises:
-        ValueError: If a format is unknown, a file cannot be converted without
-            operations foreign to LiteRT, or differs from the model by more than its
-            format's tolerance. Then nothing is written.
+        ValueError: If a format is unknown, or a file cannot be converted without
+            operations foreign to LiteRT, does not run, or differs from the model by
+            more than its format's tolerance. Then nothing is written.
     """
     unknown = set(formats) - set(LITERT_FORMATS)
     if unknown:
@@ -122,7 +122,14 @@ def export(model, directory, examples=None, formats=LITERT_FORMATS, version=1):
         artifacts = []
         for path, format, runner in runners:
             for name, inputs in cases.items():
-                actual = _numpy(runner(name)(**inputs))
+                try:
+                    with silence():
+                        actual = _numpy(runner(name)(**inputs))
+                except RuntimeError as error:
+                    raise ValueError(
+                        f"Not exported: {path.name} converts, but its endpoint {name} "
+                        f"does not run: {error}"
+                    ) from error
                 largest, rms = difference(expected[name], actual)
                 where = directory / path.name
                 artifacts.append(
@@ -239,10 +246,15 @@ def difference(expected, actual):
 def describe(artifacts):
     """Returns one aligned line for each artifact, for people."""
     return "\n".join(
-        f"  {a.path.name:22} {a.endpoint:10} {a.bytes / 2**20:6.2f} MiB   "
+        f"  {_label(a):22} {a.endpoint:10} {a.bytes / 2**20:6.2f} MiB   "
         f"largest difference {a.largest:.1e}, rms {a.rms:.1e}"
         for a in artifacts
     )
+
+
+def _label(artifact):
+    prefix = "SavedModel " if artifact.format == "saved_model" else ""
+    return prefix + artifact.path.name
 
 
 def _numpy(outputs):

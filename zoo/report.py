@@ -36,7 +36,7 @@ def card(facts):
     best, last = metrics["best"], metrics["last"]
     rows = [f"{name:20} {best[name]:>10} {last.get(name, ''):>10}" for name in best]
     exports = [
-        f"{e['file']:22} {e['endpoint']:8} largest difference "
+        f"{_file(e['file']):22} {e['endpoint']:8} largest difference "
         f"{e['largest_difference']:.0e}, rms {e['rms_difference']:.0e}"
         for e in facts["exports"]
     ]
@@ -62,3 +62,8 @@ def card(facts):
         "\n".join([title, *(f"  {line}" for line in lines)])
         for title, lines in sections.items()
     )
+
+
+def _file(name):
+    """Names the SavedModel's folder, a bare number, for what it is."""
+    return f"SavedModel {name}" if name.isdigit() else name

@@ -94,6 +94,12 @@ def random_states(model):
     return [v for v in model.variables if v.name == "seed_generator_state"]
 
 
+def reseed(model, seed):
+    """Restarts all random generators inside a model, so that a measurement repeats."""
+    for state in random_states(model):
+        state.assign([seed, 0])
+
+
 @register
 class FusedAdam(keras.optimizers.Adam):
     """Adam whose whole update is one operation per variable.

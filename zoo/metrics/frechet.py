@@ -130,11 +130,25 @@ class Moments:
                     f"{path} is not a file of Moments: it lacks {sorted(missing)}. "
                     f"Received: entries {saved.files}."
                 )
-            moments = cls(**{name: str(saved[name]) for name in names})
-            moments.count = int(saved["count"])
-            moments.mean = saved["mu"].astype(np.float64)
-            scatter = saved["sigma"].astype(np.float64) * (moments.count - 1)
-            moments._scatter = np.asfortranarray(scatter)
+            origin = {name: str(saved[name]) for name in names}
+            count = int(saved["count"])
+            scatter = saved["sigma"].astype(np.float64) * (count - 1)
+            return cls.of(count, saved["mu"], scatter, **origin)
+
+    @classmethod
+    def of(cls, count, mean, scatter, **origin):
+        """Returns the moments that were computed elsewhere.
+
+        Args:
+            count: Vectors seen.
+            mean: `(features,)`.
+            scatter: `(features, features)`, the sum of `(x - mean)(x - mean)'`.
+            **origin: `dataset`, `extractor` and `preprocessing`, as for the class.
+        """
+        moments = cls(**origin)
+        moments.count = int(count)
+        moments.mean = np.array(mean, np.float64)
+        moments._scatter = np.array(scatter, np.float64, order="F")
         return moments
 
     def _match(self, dim, what):

@@ -17,6 +17,9 @@ def kl_decomposition(mean, log_variance, codes, log_prior, *, dataset_size=None)
     code plus the divergence of the average posterior from the prior. The second part
     is what makes samples from the prior bad; the first is what codes are for.
 
+    The information found saturates at the log of the number of images averaged over,
+    as no more can be told apart: 7.6 nats for 2,000.
+
     Args:
         mean: `(count, latent_dim)` of the posteriors.
         log_variance: `(count, latent_dim)`, natural log.

@@ -1,0 +1,299 @@
+import os
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from zoo import export
+from zoo.classifier import Classifier
+from zoo.data import images
+from zoo.metrics import extractors, frechet_distance, kernel_distance_unbiased
+
+
+def pixels(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype="uint8")
+
+
+def mean_colour(images):
+    return tf.reduce_mean(images, (1, 2))
+
+
+def identity(size, **settings):
+    """Returns an extractor whose features are the prepared pixels themselves."""
+    return extractors.Extractor(
+        "pixels",
+        lambda x: tf.reshape(x, (-1, int(np.prod(x.shape[1:])))),
+        size=size,
+        **settings,
+    )
+
+
+# ---------------------------------------------------------------- preparation
+
+
+def test_features_do_not_depend_on_batches_or_on_how_images_are_stored():
+    extractor = identity(None)
+    grey = pixels(10, 4, 4, 1)
+    whole = extractor.extract(grey).features
+    for batch_size in (1, 3, 10, 64):
+        parts = extractor.extract(grey, batch_size=batch_size).features
+        np.testing.assert_array_equal(parts, whole)
+    unit = grey / np.float64(255)
+    same = {
+        "float64": extractor.extract(unit),
+        "float32": extractor.extract(unit.astype("float32")),
+        "signed": extractor.extract(2 * unit - 1, value_range=(-1, 1)),
+        "batches": extractor.extract(iter([grey[:7], grey[7:]])),
+    }
+    for name, outputs in same.items():
+        np.testing.assert_allclose(outputs.features, whole, atol=1e-6, err_msg=name)
+        assert outputs.features.dtype == np.float32 and outputs.logits is None
+
+
+def test_the_network_gets_the_range_and_channels_it_wants():
+    white = np.full((1, 2, 2, 1), 255, "uint8")
+    black = np.zeros((1, 2, 2, 1), "uint8")
+    extractor = identity(None, channels=3, value_range=(-1, 1))
+    np.testing.assert_array_equal(extractor.extract(white).features, np.ones((1, 12)))
+    np.testing.assert_array_equal(extractor.extract(black).features, -np.ones((1, 12)))
+    red = np.zeros((1, 2, 2, 3), "uint8")
+    red[..., 0] = 255
+    luma = identity(None, channels=1).extract(red).features
+    np.testing.assert_allclose(luma, 0.299, atol=1e-3)
+
+
+@pytest.mark.parametrize(("before", "after"), [(32, 11), (50, 25), (9, 20)])
+def test_clean_resize_is_clean_fids(before, after):
+    """Which is Pillow's bicubic filter on each channel in float, without rounding."""
+    image = pixels(before, before)
+    size = (after, after)
+    expected = np.asarray(
+        Image.fromarray(image.astype("float32")).resize(size, Image.Resampling.BICUBIC)
+    )
+    found = identity(size).extract(image[None, ..., None]).features
+    np.testing.assert_allclose(255 * found.reshape(size), expected, atol=0.02)
+
+
+def test_clean_resize_removes_what_the_small_image_cannot_hold():
+    """A checkerboard is grey from afar; without a filter it turns into stripes."""
+    board = np.indices((1, 64, 64, 1)).sum(axis=0).astype("uint8") % 2 * 255
+    spread = {
+        name: identity((20, 20), resize=name).extract(board).features.std()
+        for name in extractors.RESIZES
+    }
+    assert spread["clean"] < 0.02
+    assert min(spread["legacy_pytorch"], spread["legacy_tensorflow"]) > 0.1
+
+
+def test_legacy_resizes_by_hand():
+    """Four pixels to two: half-way between neighbours, or just every second one."""
+    row = np.array([0.0, 0.2, 0.6, 1.0])[None, None, :, None]
+    expected = {"legacy_pytorch": [0.1, 0.8], "legacy_tensorflow": [0.0, 0.6]}
+    for name, values in expected.items():
+        found = identity((1, 2), resize=name).extract(row).features
+        np.testing.assert_allclose(found, [values], atol=1e-6, err_msg=name)
+
+
+def test_a_legacy_resize_is_part_of_the_name():
+    assert identity((2, 2)).name == "pixels"
+    assert identity((2, 2), resize="legacy_pytorch").name == "pixels_legacy_pytorch"
+
+
+def test_moments_are_those_of_the_features_and_know_their_origin():
+    extractor = identity(None)
+    grey = pixels(10, 2, 2, 1)
+    moments = extractor.moments(iter([grey[:3], grey[3:]]), dataset="noise")
+    features = extractor.extract(grey).features.astype("float64")
+    np.testing.assert_allclose(moments.mean, features.mean(axis=0))
+    covariance = np.cov(features, rowvar=False)
+    np.testing.assert_allclose(moments.covariance(), covariance, rtol=1e-6)
+    assert (moments.count, moments.dataset, moments.extractor) == (
+        10,
+        "noise",
+        "pixels",
+    )
+    other = identity(None, value_range=(-1, 1)).moments(grey)
+    with pytest.raises(ValueError, match="share their preprocessing"):
+        frechet_distance(moments, other)
+
+
+def test_progress_counts_images():
+    seen = []
+    identity(None).extract(
+        pixels(5, 2, 2, 1), batch_size=2, progress=lambda *now: seen.append(now)
+    )
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (pixels(4, 2, 2, 1).astype("int64"), TypeError, "needs a `value_range`"),
+        (pixels(4, 2, 2, 1).astype("float32"), ValueError, r"lie in \[0, 1\]"),
+        (np.full((4, 2, 2, 1), -0.5), ValueError, "values from -0.5 to -0.5"),
+        (np.full((4, 2, 2, 1), np.nan), ValueError, "lie in"),
+        (pixels(4, 2, 2), ValueError, r"Received: shape \(4, 2, 2\)"),
+        (pixels(4, 1, 2, 2), ValueError, r"Received: shape \(4, 1, 2, 2\)"),
+        (pixels(0, 2, 2, 1), ValueError, "no images"),
+        (iter([]), ValueError, "no images"),
+    ],
+)
+def test_says_what_is_wrong_with_images(given, error, message):
+    with pytest.raises(error, match=message):
+        identity(None).extract(given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"resize": "nearest"}, "one of clean, legacy_pytorch.*Received: 'nearest'"),
+        ({"channels": 4}, "Received: 4"),
+    ],
+)
+def test_says_what_is_wrong_with_its_arguments(settings, message):
+    with pytest.raises(ValueError, match=message):
+        extractors.Extractor("x", mean_colour, **settings)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (lambda x: {"codes": x}, "must return 'features'. Received: outputs codes"),
+        (lambda x: tf.reduce_mean(x, (1, 2, 3)), r"Received: shape \(None,\)"),
+    ],
+)
+def test_says_what_is_wrong_with_a_network(network, message):
+    with pytest.raises(ValueError, match=message):
+        extractors.Extractor("x", network).extract(pixels(2, 4, 4, 1))
+
+
+# ------------------------------------------------------------------- networks
+
+
+def test_a_classifier_of_the_zoo_gives_features_and_logits_in_one_pass(tmp_path):
+    model = Classifier((8, 8, 1), 3, (4, 6))
+    grey = pixels(5, 8, 8, 1)
+    outputs = extractors.of_model(model, "tiny").extract(grey)
+    unit = grey / np.float32(255)
+    np.testing.assert_allclose(outputs.features, model.features(unit), atol=1e-6)
+    np.testing.assert_allclose(outputs.logits, model(unit), atol=1e-6)
+
+    export.export(model, tmp_path, formats=())
+    served = extractors.of_saved_model(tmp_path / "1", "tiny")
+    for ours, theirs in zip(outputs, served.extract(grey), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    model.save(tmp_path / "tiny.keras")
+    again = extractors.by_name(tmp_path / "tiny.keras")
+    assert again.name == "tiny" and again.size == (8, 8) and again.channels == 1
+    np.testing.assert_allclose(again.extract(grey).logits, outputs.logits, atol=1e-6)
+    assert extractors.by_name(tmp_path / "1").name == "1"
+    with pytest.raises(ValueError, match="no signature .encode.. Received: .*classify"):
+        extractors.of_saved_model(tmp_path / "1", "tiny", signature="encode")
+
+
+def test_any_keras_model_by_its_output_or_by_a_layer():
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(5, 3, name="map")(inputs)
+    pooled = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(pooled))
+    colour = pixels(3, 9, 7, 3)
+    assert extractors.of_model(model, "m").extract(colour).features.shape == (3, 2)
+    outputs = extractors.of_model(model, "m", layer="map").extract(colour)
+    assert outputs.features.shape == (3, 5) and outputs.logits.shape == (3, 2)
+    pool = keras.Model(inputs, pooled)
+    expected = pool(colour / np.float32(255))
+    np.testing.assert_allclose(outputs.features, expected, atol=1e-6)
+
+
+def test_fingerprint_tells_weights_apart():
+    first, again, other = (Classifier((8, 8, 1), 3, (4,)) for _ in range(3))
+    again.set_weights(first.get_weights())
+    prints = [extractors.of_model(m, "m").fingerprint for m in (first, again, other)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_the_original_inception_graph_is_fed_and_read_at_its_own_names(tmp_path):
+    """A graph of one operation per place, under the names that TTUR's program uses."""
+    weights = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    with tf.Graph().as_default() as graph:
+        given = tf.compat.v1.placeholder(tf.float32, (1, None, None, 3), "ExpandDims")
+        pool = tf.reduce_mean(given, (1, 2), keepdims=True, name="pool_3")
+        tf.matmul(
+            tf.reshape(pool, (-1, 3)),
+            tf.constant(weights),
+            name="softmax/logits/MatMul",
+        )
+    path = tmp_path / "graph.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    extractor = extractors.by_name("inception_2015", path)
+    outputs = extractor.extract(np.full((2, 299, 299, 1), 51, "uint8"))
+    np.testing.assert_allclose(outputs.features, np.full((2, 3), 51.0), rtol=1e-5)
+    np.testing.assert_allclose(outputs.logits, outputs.features @ weights, rtol=1e-5)
+    assert extractor.name == "inception_2015"
+
+    path.write_bytes(tf.Graph().as_graph_def().SerializeToString())
+    with pytest.raises(ValueError, match="not Inception's graph.*classify_image"):
+        extractors.inception_2015(path)
+
+
+@pytest.mark.slow
+def test_inception_of_keras_pools_2048_features_and_has_1000_classes():
+    extractor = extractors.inception_v3_keras(weights=None)
+    assert extractor.name == "inception_v3_random"
+    assert (extractor.size, extractor.value_range) == ((299, 299), (-1.0, 1.0))
+    outputs = extractor.extract(pixels(2, 40, 50, 1))
+    assert outputs.features.shape == (2, 2048) and outputs.logits.shape == (2, 1000)
+
+
+def test_missing_weights_are_an_error_that_says_where_from(tmp_path):
+    with pytest.raises(OSError, match="keras.applications, downloaded elsewhere"):
+        extractors.inception_v3_keras(weights=str(tmp_path / "no.h5"))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("efficientnet_lite0", "give the path of its weights"),
+        ("inception_2015", "give the path of its weights"),
+        ("inception", "no extractor 'inception'. Give inception_v3_keras"),
+    ],
+)
+def test_says_what_is_wrong_with_a_name(source, message):
+    with pytest.raises(ValueError, match=message):
+        extractors.by_name(source)
+
+
+# ------------------------------------------------- with weights that are not ours
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    path = os.environ.get("ZOO_EFFICIENTNET_LITE0_WEIGHTS")
+    if not path:
+        pytest.skip("set ZOO_EFFICIENTNET_LITE0_WEIGHTS to the path of its weights")
+    return extractors.by_name("efficientnet_lite0", path)
+
+
+def test_efficientnet_lite0_has_its_published_size():
+    parameters = extractors.efficientnet_lite0_network().count_params()
+    assert parameters == 4_652_008 + 42_016  # trainable, and moving statistics
+
+
+def test_efficientnet_lite0_knows_a_cat(lite0):
+    skimage = pytest.importorskip("skimage")
+    outputs = lite0.extract(skimage.data.chelsea()[None, :, 75:375])
+    assert outputs.logits.argmax() in range(281, 286)  # ImageNet's domestic cats
+    assert outputs.features.shape == (1, 1280)
+
+
+def test_efficientnet_lite0_sees_blur(lite0):
+    photos, _ = images.load("embedded", "test")
+    photos = photos[:64]
+    blurred = photos.reshape(64, 14, 2, 14, 2, 1).mean(axis=(2, 4)).astype("uint8")
+    real, half, other = (lite0.extract(x).features for x in (photos, blurred, photos))
+    assert kernel_distance_unbiased(real[:32], half[32:]) > kernel_distance_unbiased(
+        real[:32], other[32:]
+    )
+    assert frechet_distance(real, other) < 1e-6

@@ -1,0 +1,165 @@
+"""A small convolutional classifier of images, to measure generative models with.
+
+Its penultimate layer is to small images what Inception v3 is to photographs: features
+in which distances mean something. A residual network after He et al. 2015, "Deep
+Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385, with blocks
+of one convolution.
+
+    images --convolution, stages, mean over the map--> features --dense--> logits
+"""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from zoo.layers import register
+from zoo.training import means, minimize, track
+
+
+def convolution(x, filters, strides=1):
+    """Applies a 3x3 convolution, batch normalization and a ReLU."""
+    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+    # Keras' momentum of 0.99 outlasts a short training: inference would lag behind.
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def residual_network(image_shape, classes, filters):
+    """Returns the functional model from images to `(logits, features)`, float32."""
+    images = keras.Input(image_shape, name="images")
+    x = convolution(images, filters[0])
+    for count in filters[1:]:
+        x = convolution(x, count, strides=2)
+        x = layers.Add()([x, convolution(x, count)])
+    # In float32 under any policy: statistics are taken of both.
+    features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(features)
+    return keras.Model(images, [logits, features], name="network")
+
+
+@register
+class Classifier(keras.Model):
+    """Learns which of several classes an image belongs to.
+
+    Args:
+        image_shape: `(height, width, channels)`, any size.
+        classes: Number of classes.
+        filters: Channels of each stage, from the image inwards; the last is also the
+            number of features. Each stage after the first halves both sides.
+        label_smoothing: Share of the label's weight, from 0 to below 1, that is spread
+            over all classes in training (Szegedy et al. 2015, section 7,
+            https://arxiv.org/abs/1512.00567).
+        **kwargs: Passed to `keras.Model`.
+
+    Shapes:
+        in: `(batch, *image_shape)`, float, in [0, 1].
+        out: `(batch, classes)` logits, float32.
+
+    Raises:
+        ValueError: If an argument is not one of the above, naming it.
+
+    Logs:
+        loss: Cross-entropy, nats per image; in training against smoothed labels.
+        accuracy: Share of images whose largest logit is that of their class.
+
+    Example:
+        >>> model = Classifier(image_shape=(28, 28, 1), classes=10)
+        >>> model.compile("adam")
+        >>> history = model.fit(digits, labels, batch_size=128, epochs=5)
+        >>> model.features(digits[:16]).shape
+        TensorShape([16, 80])
+    """
+
+    def __init__(
+        self,
+        image_shape=(28, 28, 1),
+        classes=10,
+        filters=(16, 40, 80),
+        label_smoothing=0.0,
+        **kwargs,
+    ):
+        if len(image_shape) != 3 or min(image_shape) < 1:
+            raise ValueError(
+                "`image_shape` is (height, width, channels), all positive. Received "
+                f"image_shape={tuple(image_shape)}."
+            )
+        if classes < 2 or not filters or min(filters) < 1:
+            raise ValueError(
+                "`classes` is 2 or more and `filters` one positive count per stage. "
+                f"Received classes={classes}, filters={tuple(filters)}."
+            )
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "`label_smoothing` is a share from 0 to below 1. Received "
+                f"label_smoothing={label_smoothing}."
+            )
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self.classes = classes
+        self.filters = tuple(filters)
+        self.label_smoothing = label_smoothing
+
+        self.network = residual_network(self.image_shape, classes, self.filters)
+        self.trackers = means("loss", "accuracy")
+        self.built = True  # the network is functional: its weights exist now
+
+    # ---------------------------------------------------------------- inference
+
+    def call(self, images, training=False):
+        """Returns `(batch, classes)` logits."""
+        logits, _ = self.network(images, training=training)
+        return logits
+
+    def features(self, images):
+        """Returns the `(batch, filters[-1])` inputs of the last layer, float32."""
+        _, features = self.network(images, training=False)
+        return features
+
+    # ----------------------------------------------------------------- training
+
+    def losses_on(self, images, labels, training):
+        """Returns the values to log for a batch, scalars in the units of `Logs`."""
+        logits, _ = self.network(images, training=training)
+        targets = tf.one_hot(labels, self.classes)
+        if training:
+            targets += self.label_smoothing * (1.0 / self.classes - targets)
+        cross_entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+        hits = tf.argmax(logits, axis=1) == tf.cast(labels, tf.int64)
+        return {
+            "loss": tf.reduce_mean(cross_entropy),
+            "accuracy": tf.reduce_mean(tf.cast(hits, tf.float32)),
+        }
+
+    def train_step(self, data):
+        """Updates the network on one batch of images and their integer labels."""
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            losses = self.losses_on(images, labels, training=True)
+        minimize(losses["loss"], tape, self.trainable_variables, self.optimizer)
+        return track(self.trackers, losses)
+
+    def test_step(self, data):
+        """Measures the same values, without smoothing and without an update."""
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return track(self.trackers, self.losses_on(images, labels, training=False))
+
+    # -------------------------------------------------------- saving and export
+
+    def export_signatures(self):
+        """Returns `{endpoint: (function, input specs)}` for `zoo.export`."""
+        images = tf.TensorSpec((None, *self.image_shape), tf.float32, name="images")
+
+        def classify(images):
+            logits, features = self.network(images, training=False)
+            return {"logits": logits, "features": features}
+
+        return {"classify": (classify, [images])}
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "classes": self.classes,
+            "filters": self.filters,
+            "label_smoothing": self.label_smoothing,
+        }

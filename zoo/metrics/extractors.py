@@ -1,0 +1,518 @@
+"""Networks that turn images into the features that metrics are computed on.
+
+    images --range, channels, resize--> network --> features (and logits) --> metrics
+
+One pass of an `Extractor` feeds every metric. Its name ends up in the name of each
+number made with it, `fid_classifier_mnist`: values from different networks, weights or
+ways to resize measure different things and must not meet in one column.
+
+Unlike the statistics it needs TensorFlow, so `zoo.metrics` does not import it:
+
+    from zoo.metrics import extractors
+    classifier = zoo.presets.load("classifier_mnist")
+    extractor = extractors.of_model(classifier, "classifier_mnist")
+    features, logits = extractor.extract(digits)
+"""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from zoo.metrics import checks
+from zoo.metrics.frechet import Moments
+
+
+class Outputs(NamedTuple):
+    """What an extractor found in images.
+
+    Attributes:
+        features: `(count, features)` float32.
+        logits: `(count, classes)` float32, or `None` if the network has no classes.
+    """
+
+    features: np.ndarray
+    logits: np.ndarray | None
+
+
+def clean(images, size):
+    """Resizes as clean-fid does: bicubic, low-pass filtered, not rounded or clipped.
+
+    Without the filter, reducing an image keeps every n-th pixel: fine texture turns
+    into noise, on which networks and hence metrics depend.
+
+    Source:
+        Parmar et al. 2022, https://arxiv.org/abs/2104.11222, section 3.
+    """
+    return tf.image.resize(images, size, "bicubic", antialias=True)
+
+
+def legacy_pytorch(images, size):
+    """Resizes as pytorch-fid and torch's `interpolate` do: bilinear, no filter."""
+    return tf.image.resize(images, size, "bilinear", antialias=False)
+
+
+def legacy_tensorflow(images, size):
+    """Resizes as the first FID program and TensorFlow 1 do.
+
+    Bilinear, no filter, and a grid that is off by up to half a pixel.
+    """
+    return tf.raw_ops.ResizeBilinear(images=images, size=size)
+
+
+#: Ways to resize, by name; all but the first join the extractor's name.
+RESIZES = {f.__name__: f for f in (clean, legacy_pytorch, legacy_tensorflow)}
+
+
+class Extractor:
+    """A network together with all that images go through before it.
+
+    Args:
+        name: What metrics made with it are called after: network and weights.
+        network: Function of a float32 tensor `(batch, height, width, channels)`,
+            giving features, a pair (features, logits), or a dict of these names.
+            Features are `(batch, features)`, or a map to be averaged over.
+        size: Height and width that images are resized to; `None` keeps theirs.
+        channels: 1 or 3: grey images are repeated, colour becomes luma. `None` keeps.
+        value_range: `(low, high)` of black and white that the network wants.
+        resize: A key of `RESIZES`.
+        fingerprint: Of the weights, any string; cached features are found by it.
+
+    Attributes:
+        preprocessing: What images go through, for people and for `Moments`.
+
+    Example:
+        >>> brightness = Extractor("mean", lambda x: tf.reduce_mean(x, [1, 2]))
+        >>> brightness.extract(np.full((2, 4, 4, 1), 255, "uint8")).features
+        array([[1.],
+               [1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        name,
+        network,
+        *,
+        size=None,
+        channels=None,
+        value_range=(0.0, 1.0),
+        resize="clean",
+        fingerprint="",
+    ):
+        if resize not in RESIZES:
+            raise ValueError(
+                f"`resize` is one of {', '.join(RESIZES)}. Received: {resize!r}."
+            )
+        if channels not in (None, 1, 3):
+            raise ValueError(f"`channels` is 1, 3 or None. Received: {channels!r}.")
+        self.name = name if resize == "clean" else f"{name}_{resize}"
+        self.network = network
+        self.size = None if size is None else tuple(size)
+        self.channels = channels
+        self.value_range = tuple(map(float, value_range))
+        self.resize = resize
+        self.fingerprint = fingerprint
+        self.preprocessing = (
+            f"size={self.size} channels={channels} range={self.value_range} {resize}"
+        )
+        self._graph = tf.function(self._run)
+
+    def extract(self, images, *, value_range=None, batch_size=64, progress=None):
+        """Passes images through the network, a batch at a time.
+
+        Args:
+            images: `(count, height, width, channels)`, uint8 or floats in [0, 1]; or
+                an iterable of such batches, as a generator makes them.
+            value_range: `(low, high)` of black and white, if another, such as (-1, 1).
+            batch_size: Images at once, of an array.
+            progress: Function of (images done, images in all or `None`), called after
+                each batch.
+
+        Returns:
+            `Outputs`.
+
+        Raises:
+            ValueError: If there are no images, their shape is not that of images, a
+                value leaves the range, or the network gives no features.
+            TypeError: If their type implies no range.
+        """
+        parts = self._batches(images, value_range, batch_size, progress)
+        features, logits = zip(*parts, strict=True)
+        return Outputs(
+            np.concatenate(features),
+            None if logits[0] is None else np.concatenate(logits),
+        )
+
+    def moments(self, images, *, dataset="", value_range=None, batch_size=64):
+        """Returns the `Moments` of any number of images, in constant memory.
+
+        They know what they are of, so that they can be saved, merged with those of
+        another process, and be refused where they do not fit.
+
+        Args:
+            images: As for `extract`.
+            dataset: What the images are, such as "fashion_mnist/test".
+            value_range: As for `extract`.
+            batch_size: As for `extract`.
+        """
+        moments = Moments(
+            dataset=dataset, extractor=self.name, preprocessing=self.preprocessing
+        )
+        for outputs in self._batches(images, value_range, batch_size, None):
+            moments.update(outputs.features)
+        return moments
+
+    def _batches(self, images, value_range, batch_size, progress):
+        """Yields the `Outputs` of each batch."""
+        done, total = 0, None
+        if hasattr(images, "shape"):
+            array, total = images, len(images)
+            images = (array[i : i + batch_size] for i in range(0, total, batch_size))
+        for batch in images:
+            yield self._batch(np.asarray(batch), value_range)
+            done += len(batch)
+            if progress:
+                progress(done, total)
+        if not done:
+            raise ValueError("There are no images to extract features from.")
+
+    def _batch(self, batch, value_range):
+        if batch.ndim != 4 or batch.shape[-1] not in (1, 3):
+            raise ValueError(
+                "Images are (count, height, width, channels) with 1 or 3 channels. "
+                f"Received: shape {batch.shape}."
+            )
+        unit = checks.images(batch, value_range).astype(np.float32)
+        # Any number of images, so that a last short batch needs no second graph.
+        spec = tf.TensorSpec((None, *unit.shape[1:]), tf.float32)
+        outputs = self._graph.get_concrete_function(spec)(tf.constant(unit))
+        logits = outputs.get("logits")
+        return Outputs(
+            outputs["features"].numpy(), None if logits is None else logits.numpy()
+        )
+
+    def _run(self, images):
+        """Maps images in [0, 1] to a dict of features and perhaps logits."""
+        if self.channels == 3 and images.shape[-1] == 1:
+            images = tf.image.grayscale_to_rgb(images)
+        elif self.channels == 1 and images.shape[-1] == 3:
+            images = tf.image.rgb_to_grayscale(images)
+        if self.size is not None and images.shape[1:3] != self.size:
+            images = RESIZES[self.resize](images, self.size)
+        low, high = self.value_range
+        outputs = self.network(low + (high - low) * images)
+        if isinstance(outputs, (tuple, list)):
+            outputs = dict(zip(("features", "logits"), outputs, strict=True))
+        elif not isinstance(outputs, dict):
+            outputs = {"features": outputs}
+        if "features" not in outputs:
+            raise ValueError(
+                f"The network of {self.name!r} must return 'features'. Received: "
+                f"outputs {', '.join(outputs)}."
+            )
+        features = outputs["features"]
+        if features.shape.rank == 4:
+            features = tf.reduce_mean(features, (1, 2))
+        if features.shape.rank != 2:
+            raise ValueError(
+                f"The features of {self.name!r} must be (batch, features) or a map "
+                f"(batch, height, width, features). Received: shape {features.shape}."
+            )
+        chosen = {"features": features, "logits": outputs.get("logits")}
+        return {k: tf.cast(v, tf.float32) for k, v in chosen.items() if v is not None}
+
+
+# ----------------------------------------------------------------- any network
+
+
+def of_model(model, name, *, layer=None, value_range=(0.0, 1.0), resize="clean"):
+    """Returns the extractor that a Keras model makes.
+
+    Args:
+        model: A model of this zoo that exports `classify`, such as the presets
+            `classifier_mnist` and `classifier_fashion_mnist`; or any functional or
+            built Keras model of one image input.
+        name: Of the extractor.
+        layer: Name of the layer whose output are the features, those of the model
+            then being logits. By default the model's output are the features.
+        value_range: As for `Extractor`.
+        resize: As for `Extractor`.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten()])
+        >>> of_model(model, "pixels").extract(np.zeros((2, 4, 4, 1))).features.shape
+        (2, 16)
+    """
+    signatures = getattr(model, "export_signatures", dict)()
+    if "classify" in signatures:
+        network, (spec,) = signatures["classify"]
+        shape = tuple(spec.shape)
+    else:
+        shape = model.input_shape
+        if layer is not None:
+            outputs = [model.get_layer(layer).output, model.output]
+            model = keras.Model(model.inputs, outputs)
+
+        def network(images):
+            return model(images, training=False)
+
+    return Extractor(
+        name,
+        network,
+        size=None if None in shape[1:3] else shape[1:3],
+        channels=shape[3],
+        value_range=value_range,
+        resize=resize,
+        fingerprint=_digest(np.asarray(v).tobytes() for v in model.variables),
+    )
+
+
+def of_saved_model(
+    path, name, *, signature="serving_default", value_range=(0.0, 1.0), resize="clean"
+):
+    """Returns the extractor that a SavedModel makes, Keras or not.
+
+    Args:
+        path: Folder of the SavedModel.
+        name: Of the extractor.
+        signature: Which to call: one image input; an output `features`, or one output
+            of any name; `logits` are optional.
+        value_range: As for `Extractor`.
+        resize: As for `Extractor`.
+
+    Raises:
+        ValueError: If there is no such signature or it takes more than images.
+    """
+    loaded = tf.saved_model.load(str(path))
+    if signature not in loaded.signatures:
+        raise ValueError(
+            f"{path} has no signature {signature!r}. Received: "
+            f"{', '.join(loaded.signatures)}."
+        )
+    run = loaded.signatures[signature]
+    specs = run.structured_input_signature[1]
+    if len(specs) != 1:
+        raise ValueError(
+            f"Signature {signature!r} of {path} must take images alone. Received: "
+            f"inputs {', '.join(specs)}."
+        )
+    ((key, spec),) = specs.items()
+    shape = tuple(spec.shape)
+
+    def network(images, loaded=loaded):  # the signature alone does not keep variables
+        outputs = run(**{key: images})
+        return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+
+    files = sorted(p for p in Path(path).rglob("*") if p.is_file())
+    return Extractor(
+        name,
+        network,
+        size=None if None in shape[1:3] else shape[1:3],
+        channels=shape[3],
+        value_range=value_range,
+        resize=resize,
+        fingerprint=_digest(file.read_bytes() for file in files),
+    )
+
+
+# -------------------------------------------------------------- known networks
+
+
+def inception_v3_keras(weights="imagenet", resize="clean"):
+    """Returns Inception v3 with the weights that Keras distributes.
+
+    Trained anew, not the network that defined the FID: numbers made with it are of
+    the same kind but not of the same value as published ones.
+
+    Args:
+        weights: "imagenet", which Keras downloads once (96 MB); the path of that file;
+            or `None` for random weights, to try a program.
+        resize: As for `Extractor`.
+
+    Raises:
+        OSError: If the weights cannot be downloaded or read.
+    """
+    try:
+        model = keras.applications.InceptionV3(
+            weights=weights, classifier_activation=None
+        )
+    except Exception as error:  # Keras raises a bare Exception without a network
+        raise OSError(
+            f"Inception v3's weights {weights!r} could not be had: {error} Connect to "
+            "the network, or pass `weights` the path of the file from "
+            "keras.applications, downloaded elsewhere."
+        ) from error
+    name = "inception_v3_random" if weights is None else "inception_v3_keras"
+    return of_model(
+        model, name, layer="avg_pool", value_range=(-1.0, 1.0), resize=resize
+    )
+
+
+def inception_2015(weights, resize="clean"):
+    """Returns the network that defined the FID, from its original frozen graph.
+
+    Only this one gives numbers to compare with published ones: with
+    `resize="legacy_tensorflow"` those of the first papers, with "clean" clean-fid's.
+    Logits are without bias, as in the Inception Score's program.
+
+    Args:
+        weights: Path of `classify_image_graph_def.pb`, from TensorFlow's
+            `inception-2015-12-05.tgz`.
+        resize: As for `Extractor`.
+
+    Raises:
+        ValueError: If the file is another graph.
+
+    Source:
+        Heusel et al. 2017, https://arxiv.org/abs/1706.08500, section 2.
+    """
+    content = Path(weights).read_bytes()
+    graph = tf.compat.v1.GraphDef()
+
+    def imported(images):
+        pool, product = tf.graph_util.import_graph_def(
+            graph,
+            input_map={"ExpandDims:0": images},
+            return_elements=["pool_3:0", "softmax/logits/MatMul"],
+        )
+        features = tf.reduce_mean(pool, (1, 2))
+        return features, features @ product.inputs[1]
+
+    try:
+        graph.ParseFromString(content)
+        network = tf.compat.v1.wrap_function(
+            imported, [tf.TensorSpec((None, 299, 299, 3), tf.float32)]
+        )
+    except Exception as error:  # protobuf's DecodeError is a plain Exception
+        raise ValueError(
+            f"{weights} is not Inception's graph of 2015: {error} Give the path of "
+            "classify_image_graph_def.pb from inception-2015-12-05.tgz."
+        ) from error
+    return Extractor(
+        "inception_2015",
+        network,
+        size=(299, 299),
+        channels=3,
+        value_range=(0.0, 255.0),
+        resize=resize,
+        fingerprint=_digest([content]),
+    )
+
+
+def efficientnet_lite0(weights, resize="clean"):
+    """Returns EfficientNet-Lite0, a light extractor for photographs.
+
+    Args:
+        weights: Path of a Keras `.weights.h5` file; `None` for random weights, to try
+            a program.
+        resize: As for `Extractor`.
+
+    Raises:
+        ValueError: If the file holds other weights.
+        OSError: If it cannot be read.
+
+    Source:
+        Tan & Le 2019, https://arxiv.org/abs/1905.11946, section 4; "lite" leaves out
+        squeeze-and-excitation and takes ReLU6 instead of swish.
+    """
+    model = efficientnet_lite0_network()
+    if weights is not None:
+        model.load_weights(weights)
+    name = "efficientnet_lite0" + ("_random" if weights is None else "")
+    return Extractor(
+        name,
+        lambda images: model(images, training=False)[::-1],
+        size=(224, 224),
+        channels=3,
+        value_range=(-127 / 128, 1.0),  # (x - 127) / 128 for x from 0 to 255
+        resize=resize,
+        fingerprint=_digest(np.asarray(v).tobytes() for v in model.variables),
+    )
+
+
+#: EfficientNet-Lite0: blocks in a row, kernel, stride of the first, expansion, filters.
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+def efficientnet_lite0_network():
+    """Returns EfficientNet-Lite0: images to (logits, pooled features)."""
+
+    def normalized(x, layer, relu=True):
+        x = layers.BatchNormalization(epsilon=1e-3)(layer(x))
+        return layers.ReLU(6.0)(x) if relu else x
+
+    def pointwise(filters):
+        return layers.Conv2D(filters, 1, use_bias=False)
+
+    images = keras.Input((224, 224, 3), name="images")
+    x = normalized(
+        images, layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False)
+    )
+    for blocks, kernel, stride, expansion, filters in STAGES:
+        for block in range(blocks):
+            before, strides = x, stride if block == 0 else 1
+            if expansion > 1:
+                x = normalized(x, pointwise(expansion * x.shape[-1]))
+            depthwise = layers.DepthwiseConv2D(
+                kernel, strides, padding="same", use_bias=False
+            )
+            x = normalized(x, depthwise)
+            x = normalized(x, pointwise(filters), relu=False)
+            if block:
+                x = layers.Add()([before, x])
+    x = normalized(x, pointwise(1280))
+    features = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, [layers.Dense(1000)(features), features])
+
+
+def by_name(source, weights=None, resize="clean"):
+    """Returns a known extractor, or that of a file: what a command line takes.
+
+    Args:
+        source: "inception_v3_keras", "inception_2015" or "efficientnet_lite0"; or the
+            path of a `.keras` file or a SavedModel, named after it.
+        weights: Path of the weights of a known network; Inception v3 of Keras does
+            without.
+        resize: As for `Extractor`.
+
+    Raises:
+        ValueError: If it is none of these, or needs weights.
+    """
+    if source == "inception_v3_keras":
+        return inception_v3_keras(weights or "imagenet", resize)
+    known = {f.__name__: f for f in (inception_2015, efficientnet_lite0)}
+    if source in known:
+        if weights is None:
+            raise ValueError(
+                f"{source} does not come with the zoo: give the path of its weights."
+            )
+        return known[source](weights, resize)
+    path = Path(source)
+    if path.suffix == ".keras" and path.is_file():
+        return of_model(keras.saving.load_model(path), path.stem, resize=resize)
+    if (path / "saved_model.pb").is_file():
+        return of_saved_model(path, path.resolve().name, resize=resize)
+    raise ValueError(
+        f"There is no extractor {str(source)!r}. Give inception_v3_keras, "
+        f"{', '.join(known)}, a .keras file or the folder of a SavedModel."
+    )
+
+
+def _digest(parts):
+    """Returns a short hash of byte strings."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
