@@ -47,6 +47,26 @@ def test_bernoulli_nll_stays_finite_where_a_sigmoid_saturates():
     np.testing.assert_allclose(losses.bernoulli_nll([[0.0], [0.0]], logits), [200, 0])
 
 
+def test_bernoulli_nll_has_the_gradients_of_tensorflows_cross_entropy(rng):
+    """First and second ones, in both arguments: they are written by hand."""
+    labels = tf.constant(rng.random((20, 1)), tf.float32)
+    logits = tf.constant(rng.normal(0, 4, (20, 1)), tf.float32)
+
+    def derivatives(function):
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch(logits)
+            with tf.GradientTape() as inner:
+                inner.watch((labels, logits))
+                value = tf.reduce_sum(function(labels, logits))
+            first = inner.gradient(value, (labels, logits))
+        return [*first, outer.gradient(first[1], logits)]
+
+    ours = derivatives(losses.bernoulli_nll)
+    expected = derivatives(tf.nn.sigmoid_cross_entropy_with_logits)
+    for a, b in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_bernoulli_nll_averages_to_the_entropy(rng):
     """Monte Carlo: the expected surprise of pixels drawn from the model itself."""
     logit = 0.8
