@@ -1,9 +1,10 @@
 """Trains the classifier of small images that other models are measured with.
 
     zoo train classifier                           embedded Fashion-MNIST, 3 minutes
-    zoo train classifier --data fashion_mnist      the preset's settings
+    zoo train classifier --data fashion_mnist      the full set
+    zoo train classifier --data fashion_mnist --shift 2 --weight-decay 5e-4 --epochs 16
+                                                   92.3 % of the test images, seed 0
     zoo train classifier --data mnist --no-flip --shift 2 --filters 16 32 64 --epochs 6
-                                                   the other preset's
     zoo train classifier --data DIR --size 32 32   your own images, a folder per class
     python -m recipes.classifier                   the same program
 
@@ -204,7 +205,6 @@ def main(config):
     print(
         f"\nNext\n"
         f"  zoo evaluate {run.directory}\n"
-        f"  zoo info classifier_fashion_mnist       the trained preset\n"
         f"  tensorboard --logdir {run.directory}/tensorboard"
     )
     return facts

@@ -46,21 +46,145 @@ def train(recipe: Name) -> None:
     run_recipe(recipe, [])
 
 
-def evaluate(source: Name, out: Path | None = None) -> None:
-    """Measures a preset or a finished run on its test images.
+#: Keeps features of real images from one comparison to the next.
+CACHE = Path.home() / ".cache" / "generative-zoo"
+
+
+def evaluate(
+    source: Annotated[str, tyro.conf.Positional] = "",
+    real: Path | None = None,
+    fake: Path | None = None,
+    metrics: str = "",
+    extractor: str = "",
+    weights: Path | None = None,
+    resize: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = "clean",
+    size: tuple[int, int] | None = None,
+    count: int = 10_000,
+    cache: Path = CACHE,
+    report_dir: Path = Path("evaluation"),
+    out: Path | None = None,
+) -> None:
+    """Measures a preset or a run, or compares two folders of images.
+
+    By its recipe: `zoo evaluate vae_fashion_mnist`. Its samples against the test
+    images: `zoo evaluate vae_fashion_mnist --metrics fid,kid,prd`. Any images:
+    `zoo evaluate --real DIR --fake DIR --extractor inception_v3_keras`.
 
     Args:
         source: name of a preset, or folder of a run
+        real: folder of real images, without a source
+        fake: folder of generated images, without a source
+        metrics: of fid, fid_infinity, kid, is, prdc, prd, swd, diversity, modes
+        extractor: preset of a classifier, inception_v3_keras, inception_2015,
+            efficientnet_lite0, a .keras file or a SavedModel; known for a source's data
+        weights: file of the extractor's weights, where it needs one
+        resize: how images are brought to the extractor's size
+        size: height and width that folders of several sizes are cropped to
+        count: samples to draw from a source, at most as many as its test images
+        cache: folder that keeps the real images' features for the next time
+        report_dir: where a comparison writes report.json and its pictures
         out: JSON file to write the numbers to
     """
-    model, recipe, config = load(source)
-    module = import_recipe(recipe)
-    metrics = module.evaluate(model, module.Config(**_tuples(config)))
-    print(report.table(metrics.items()))
-    print(f"({module.PROTOCOL})")
+    if bool(source) == bool(real or fake) or bool(real) != bool(fake):
+        raise WrongUse("Give one preset or run, or else --real DIR and --fake DIR.")
+    if source:
+        model, recipe, config = load(source)
+        module = import_recipe(recipe)
+    if source and not metrics:
+        results = module.evaluate(model, module.Config(**_tuples(config)))
+        print(report.table(results.items()))
+        print(f"({module.PROTOCOL})")
+    else:
+        silent_start()
+        from zoo.data import images
+        from zoo.metrics.evaluate import compare
+
+        if source:
+            shape = {name: config.get(name) for name in ("size", "channels")}
+            reals, _ = images.load(config["data"], "test", **shape)
+            fakes = draw(model, source, min(count, len(reals)))
+            extractor = extractor or CLASSIFIERS.get(config["data"], "")
+        else:
+            reals, fakes = (images.load(d, "all", size=size)[0] for d in (real, fake))
+        results = compare(
+            reals,
+            fakes,
+            find_extractor(extractor, weights, resize),
+            metrics.split(",") if metrics else ("fid", "kid", "prdc", "prd"),
+            cache=cache,
+            directory=report_dir,
+            progress=progress_bars(),
+            real_images=config["data"] if source else str(real),
+            fake_images=source or str(fake),
+        )
+        print(report.table((name, measured(entry)) for name, entry in results.items()))
+        print(f"({len(reals):,} real and {len(fakes):,} fake images)")
+        print(f"Wrote {report_dir}")
     if out:
-        write_json(out, metrics)
+        write_json(out, results)
         print(f"Wrote {out}")
+
+
+#: Which preset measures samples of which data.
+CLASSIFIERS = {
+    "embedded": "classifier_fashion_mnist",
+    "fashion_mnist": "classifier_fashion_mnist",
+    "mnist": "classifier_mnist",
+}
+
+
+def find_extractor(name, weights, resize):
+    """Returns the extractor that a name on the command line means."""
+    from zoo.metrics import extractors
+
+    if not name:
+        raise WrongUse(
+            "No classifier of these images ships with the zoo: give --extractor, for "
+            "photographs inception_v3_keras."
+        )
+    if name in presets.names():
+        return extractors.of_model(presets.load(name), name, resize=resize)
+    return extractors.by_name(name, weights, resize)
+
+
+def draw(model, source, count, batch_size=500):
+    """Returns `count` samples of a model, clipped to [0, 1] as pictures show them."""
+    import numpy as np
+
+    if not hasattr(model, "sample"):
+        raise WrongUse(f"{source} is no generative model: it draws no images.")
+    parts = [
+        np.asarray(model.sample(min(batch_size, count - start), seed=start))
+        for start in range(0, count, batch_size)
+    ]
+    return np.concatenate(parts).clip(0.0, 1.0)
+
+
+def progress_bars():
+    """Returns a function of (what, images done, in all) that shows a bar for each."""
+    import keras
+
+    bars = {}
+
+    def update(name, done, total):
+        if name not in bars:
+            print(f"Features of the {name} images")
+            bars[name] = keras.utils.Progbar(total, unit_name="image")
+        bars[name].update(done)
+
+    return update
+
+
+def measured(entry):
+    """Returns a result of `zoo.metrics.evaluate.measure` as text."""
+    text = f"{entry['value']:.4g}"
+    if "interval" in entry:
+        text += " [{:.4g}, {:.4g}]".format(*entry["interval"])
+    elif "std" in entry:
+        text += f" (std {entry['std']:.2g})"
+    elif "collapse" in entry:
+        text += f" of {entry['of']}, collapse: {entry['collapse']}"
+    return text
 
 
 def sample(
@@ -82,6 +206,8 @@ def sample(
     from zoo import pictures
 
     model, _, _ = load(source)
+    if not hasattr(model, "sample"):
+        raise WrongUse(f"{source} is no generative model: it draws no images.")
     pictures.write_grid(out, model.sample(count, seed=seed))
     print(f"Wrote {out}")
 
@@ -148,7 +274,7 @@ def ship(
     settings = module.Config(**_tuples(config))
     default = dataclasses.asdict(module.Config())
     flags = " ".join(
-        f"--{key.replace('_', '-')} {value}"
+        flag(key, value)
         for key, value in dataclasses.asdict(settings).items()
         if value != default[key]
     )
@@ -192,6 +318,15 @@ def data(
     print(f"Prepared {builders.prepare(name, source, data_dir)}")
 
 
+def flag(name, value):
+    """Returns the words that give a setting a value: `--filters 16 32`, `--no-flip`."""
+    name = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    values = value if isinstance(value, tuple) else (value,)
+    return " ".join([f"--{name}", *map(str, values)])
+
+
 COMMANDS = {
     "list": list_,
     "train": train,
@@ -228,13 +363,18 @@ def run_recipe(name: str, flags: list[str]) -> None:
 
 def import_recipe(name: str):
     """Imports a recipe, and with it TensorFlow, without its start-up notes."""
+    silent_start()
+    with silence():
+        return importlib.import_module(f"recipes.{name}")
+
+
+def silent_start():
+    """Imports TensorFlow without its start-up notes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with silence():
-        recipe = importlib.import_module(f"recipes.{name}")
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for a GPU, and complains, only once
-    return recipe
 
 
 def load(source: str):

@@ -55,7 +55,7 @@ def card(facts):
         "Trained by": [facts["command"], settings],
         "Use": [
             f"model = zoo.presets.load({facts['name']!r})",
-            f"zoo sample {facts['name']} --count 64 --out samples.png",
+            f"zoo evaluate {facts['name']}",
         ],
     }
     return "\n".join(

@@ -38,7 +38,8 @@ def load(data, split, *, size=None, channels=None, data_dir=None):
             in sub-folders too. Its sub-folders `train` and `test` are the splits; where
             there are none, a tenth of the files, chosen by a hash of their names, is
             the test split. A folder with the name of a data set is written `./name`.
-        split: `"train"` or `"test"`; for TFDS any of the data set's, slices included.
+        split: `"train"`, `"test"`, or `"all"` for both; for TFDS any of the data set's,
+            slices included.
         size: Height and width in pixels, one number or two. Images are cropped around
             the centre to that shape and resampled with an antialiasing filter.
             `None` keeps the size, which must then be common to all.
@@ -247,7 +248,7 @@ def _load_tfds(builder, split, size, channels):
         )
     if not builder.is_prepared():
         _download(builder)
-    if split.split("[")[0] not in builder.info.splits:
+    if split.split("[")[0] not in (*builder.info.splits, "all"):
         raise _no_split(builder.name, split, builder.info.splits)
     (key,) = keys
     labelled = isinstance(features.get("label"), tfds.features.ClassLabel)
@@ -267,8 +268,8 @@ def _load_tfds(builder, split, size, channels):
 
 
 def _load_folder(folder, split, size, channels):
-    if split not in _SPLITS:
-        raise _no_split(folder, split, _SPLITS)
+    if split not in (*_SPLITS, "all"):
+        raise _no_split(folder, split, (*_SPLITS, "all"))
     names = sorted(
         path.relative_to(folder)
         for path in folder.rglob("*")
@@ -286,6 +287,8 @@ def _load_folder(folder, split, size, channels):
         test = set(sorted(names, key=_hash)[::10])
         chosen = [name for name in names if (name in test) == (split == "test")]
         class_at = 0  # cat/1.png
+    if split == "all":
+        chosen = names
     if len(chosen) < 2:
         raise ValueError(
             f"The {split} split of {str(folder)!r} has too few images: {len(chosen)}, "

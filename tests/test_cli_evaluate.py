@@ -1,0 +1,76 @@
+"""`zoo evaluate` on images: two folders, or samples of a model."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import cli
+from zoo.classifier import Classifier
+from zoo.data import images
+
+
+@pytest.fixture
+def folders(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, high in (("real", 256), ("fake", 128)):
+        (tmp_path / name).mkdir()
+        for index in range(30):
+            image = rng.integers(0, high, (8, 8), dtype="uint8")
+            Image.fromarray(image).save(tmp_path / name / f"{index}.png")
+    return tmp_path
+
+
+def test_two_folders_are_compared_by_one_command(folders, capsys):
+    Classifier((8, 8, 1), 3, (4,)).save(folders / "tiny.keras")
+    out = folders / "out"
+    flags = {
+        "--real": folders / "real",
+        "--fake": folders / "fake",
+        "--extractor": folders / "tiny.keras",
+        "--metrics": "fid,kid,is,prdc,prd,modes",
+        "--report-dir": out,
+        "--cache": folders / "cache",
+        "--out": folders / "numbers.json",
+    }
+    words = [str(word) for pair in flags.items() for word in pair]
+    assert cli.main(["evaluate", *words]) == 0
+    printed = capsys.readouterr().out
+    assert "fid_tiny" in printed and "(30 real and 30 fake images)" in printed
+    report = json.loads((out / "report.json").read_text())
+    assert report["metrics"] == json.loads((folders / "numbers.json").read_text())
+    assert report["fake_images"] == str(folders / "fake")
+    assert (out / "prd.png").is_file() and (out / "neighbors.png").is_file()
+    assert len(list((folders / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "Give one preset or run, or else"),
+        (("vae", "--real", "x"), "Give one preset or run, or else"),
+        (("--real", "x"), "Give one preset or run, or else"),
+    ],
+)
+def test_wrong_use_of_evaluate(flags, message, capsys):
+    assert cli.main(["evaluate", *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_folders_need_an_extractor(folders, capsys):
+    flags = ["--real", str(folders / "real"), "--fake", str(folders / "fake")]
+    assert cli.main(["evaluate", *flags]) == 2
+    assert "give --extractor" in capsys.readouterr().err
+
+
+def test_all_images_of_a_folder_are_those_of_its_splits(folders):
+    everything = images.load(folders / "real", "all")[0]
+    parts = [images.load(folders / "real", split)[0] for split in ("train", "test")]
+    assert len(everything) == 30 == sum(map(len, parts))
+
+
+def test_settings_become_flags():
+    assert cli.flag("flip", False) == "--no-flip"
+    assert cli.flag("filters", (16, 32)) == "--filters 16 32"
+    assert cli.flag("learning_rate", 0.1) == "--learning-rate 0.1"
