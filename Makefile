@@ -8,6 +8,7 @@ BIN := .venv/bin
 demo: .venv/installed  ## train, measure, draw and export a VAE on real images, 3 minutes
 	rm -rf runs/demo
 	$(BIN)/zoo train vae --run-dir runs/demo
+	@echo '(after `source .venv/bin/activate`, which puts zoo on the path)'
 
 test: .venv/installed-test  ## the quick suite, under 10 minutes on 2 cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"

@@ -128,15 +128,18 @@ class ModelContract:
             resumed = optimizers(parts)[name].variables
             for old, new in zip(optimizer.variables, resumed, strict=True):
                 np.testing.assert_array_equal(old, new, err_msg=f"{name} {old.path}")
-        logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "parts")]
-        assert logs[0] == logs[1]
-        assert len(logs[0].splitlines()) == 5
+        logs = [
+            np.genfromtxt(tmp_path / run / "log.csv", delimiter=",", skip_header=1)
+            for run in ("whole", "parts")
+        ]
+        assert logs[0].shape[0] == 4
+        # TensorFlow may add up a log in another order each time it traces the step,
+        # which shows in the last bit of the log and nowhere else.
+        np.testing.assert_allclose(logs[0], logs[1], rtol=1e-6)
 
     def train(self, directory, epochs, resume=False):
         """Runs `epochs` epochs of shuffled training as a recipe does."""
-        # As in a new process. Layers named "dense_1" instead of "dense" can make
-        # TensorFlow order a sum differently, which shows in the last bit of a log.
-        keras.utils.clear_session()
+        keras.utils.clear_session()  # as in a new process
         config = RunConfig(str(directory), epochs, resume)
         run = Run("contract", config, may_change=("epochs",))
         model = run.model(self.model)

@@ -76,6 +76,7 @@ def test_a_folder_without_a_finished_run_is_wrong_use(tmp_path, capsys):
         (("info", "nothing"), "No preset named 'nothing'"),
         (("train", "vae", "--data", "/no/such/folder"), "/no/such/folder"),
         (("train", "vae", "--deterministic"), "pass beta=0"),
+        (("train", "vae", "--epochs", "0"), "--epochs must be 1 or more"),
         (("data", "prepare", "mnist", "--from", "/no/such"), "/no/such"),
     ],
 )
@@ -87,6 +88,7 @@ def test_failure_exits_with_1_and_one_message(argv, message, capsys, tmp_path):
     captured = capsys.readouterr()
     assert message in captured.err
     assert "Traceback" not in captured.err
+    assert not (tmp_path / "new").exists()  # nothing half done is left
 
 
 @pytest.mark.parametrize("argv", [["list"], ["--help"]])

@@ -38,17 +38,18 @@ class Run:
         first_epoch: Epochs already done; 0 unless resuming.
 
     Raises:
-        ValueError: If the folder holds a run and `resume` is off, if there is none
-            to resume, or if its settings were others.
+        ValueError: If `epochs` is below 1, if the folder holds a run and `resume` is
+            off, if there is none to resume, or if its settings were others.
     """
 
     def __init__(self, recipe, config, may_change=()):
+        if config.epochs < 1:
+            raise ValueError(f"--epochs must be 1 or more. Received {config.epochs}.")
         self.recipe = recipe
         self.config = dataclasses.asdict(config)
         self.directory = Path(config.run_dir)
         self.state = self._previous({"resume", "run_dir", *may_change})
         self.first_epoch = self.state["epochs_done"] if self.state else 0
-        write_json(self.directory / "config.json", self.config)
 
     def _previous(self, may_change):
         saved = sorted((self.directory / "checkpoint").glob("epoch-*/state.json"))
@@ -88,7 +89,11 @@ class Run:
         """Returns the model to train: `build()`, or the one saved by the last epoch."""
         keras.utils.set_random_seed(self.config["seed"])
         if self.state is None:
-            return build()
+            model = build()
+            # Only now: settings that build no model leave no folder behind.
+            write_json(self.directory / "config.json", self.config)
+            return model
+        write_json(self.directory / "config.json", self.config)
         model = keras.saving.load_model(self.checkpoint_folder / "model.keras")
         saved = self.state["random_states"]
         for variable, value in zip(random_states(model), saved, strict=True):
