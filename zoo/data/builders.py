@@ -99,13 +99,14 @@ def prepare(name, source, data_dir=None):
     target = Path(builder.data_dir)
     if builder.is_prepared():
         return target
+    paths = {file: _find(Path(source), file) for file in _CONTENT[name]}
     root = Path(builder.data_dir_root)
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=".prepare-") as scratch:
         scratch = Path(scratch)
         archives = {}
         for file, digest in _CONTENT[name].items():
-            path = _find(Path(source), file)
+            path = paths[file]
             data = path.read_bytes()
             (scratch / file).write_bytes(_content(path, data, digest))
             mtime = _FASHION_MNIST_MTIMES[file.split("-")[0]]
