@@ -1,6 +1,6 @@
 """Measures our metrics against the programs that the field quotes.
 
-    python -m benchmarks.metrics                     all of it, about 15 minutes
+    python -m benchmarks.metrics                     all of it
     python -m benchmarks.metrics --only fid prdc --repetitions 5
     python -m benchmarks.metrics --only full         50,000 x 50,000: many minutes
 

@@ -1,10 +1,13 @@
 """Trains a variational autoencoder on small images.
 
-    zoo train vae                              embedded Fashion-MNIST, 1 minute
-    zoo train vae --data fashion_mnist --epochs 60      the preset's settings
+    zoo train vae                              embedded Fashion-MNIST, 2 minutes
+    zoo train vae --data fashion_mnist --epochs 40      the preset's settings
     zoo train vae --data DIR --size 64 64 --channels 3  your own images
     zoo train vae --deterministic --beta 0     a plain autoencoder: look at samples.png
     python -m recipes.vae                      the same program
+
+With seed 0 the test negative ELBO ends at 248.0 nats per image with the defaults and at
+239.0 with the preset's settings, in the best epoch as in the last.
 
 Writes into --run-dir the trained model, `samples.png`, `samples_gmm.png` (codes drawn
 from a Gaussian mixture fitted to those of the training images instead of the prior: a
