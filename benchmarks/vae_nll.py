@@ -5,8 +5,8 @@
     python -m benchmarks.vae_nll --vamp       VampPrior, 5,000 importance samples
 
 Measured with seed 0, best epoch / last: 92.78 / 92.72 for the plain VAE (pythae: 89.78)
-and 85.45 / 86.06 with a VampPrior (pythae: 85.79; the last epoch with 200 samples). Both
-runs were interrupted and resumed; an uninterrupted one may differ by rounding.
+and 85.45 / 86.06 with a VampPrior (pythae: 85.79; the last epoch with 200 samples).
+Both runs were interrupted and resumed; an uninterrupted one may differ by rounding.
 
 Like the protocol: 50,000 training, 10,000 validation and 10,000 test images, binarized
 once; MLP 784-400-40-400-784 with ReLU, summed cross-entropy, Adam at 1e-4 times
