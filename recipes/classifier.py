@@ -136,6 +136,8 @@ def evaluate(model, config):
 
 def measure(model, test):
     """Does the work of `evaluate` on images and labels already loaded."""
+    if not model.compiled:  # a preset comes without optimizer; `evaluate` insists
+        model.compile()
     logs = model.evaluate(images.batches(test, 500), verbose=0, return_dict=True)
     return {name: round(float(value), 4) for name, value in logs.items()}
 

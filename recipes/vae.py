@@ -144,6 +144,8 @@ def evaluate(model, config):
 
 def measure(model, test):
     """Does the work of `evaluate` on images already loaded."""
+    if not model.compiled:  # a preset comes without optimizer; `evaluate` insists
+        model.compile()
     reseed(model, 0)
     logs = model.evaluate(images.batches(test, 500), verbose=0, return_dict=True)
     some = test[:2000] / np.float32(255.0)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from recipes import vae
-from zoo import cli
+from zoo import cli, presets
 
 
 @pytest.fixture
@@ -83,6 +83,15 @@ def test_plain_autoencoder_leaves_its_codes_far_from_the_prior():
         spread[deterministic] = np.sqrt(np.mean(np.square(codes)))
     assert spread[False] < 1.2
     assert spread[True] > 2.0 * spread[False]
+
+
+def test_shipped_vae_measures_as_its_card_says():
+    """On the embedded fifth of the test images, so within a few standard errors."""
+    _, _, test = vae.data(vae.Config())
+    found = vae.measure(presets.load("vae_fashion_mnist"), test)
+    card = presets.card("vae_fashion_mnist")["metrics"]["best"]
+    for name in ("negative_elbo", "reconstruction", "divergence"):
+        assert found[name] == pytest.approx(card[name], rel=0.03), name
 
 
 def test_validation_images_are_not_trained_on():
