@@ -23,7 +23,7 @@ from typing import Literal
 import keras
 import numpy as np
 
-from zoo import cli, export, pictures, report
+from zoo import cli, export, pictures, quality, report
 from zoo.data import images
 from zoo.distributions import (
     Bernoulli,
@@ -135,14 +135,15 @@ def evaluate(model, config):
     """Measures a trained model on the test images.
 
     Returns:
-        `{metric: value}`: the losses in nats per image, and of up to 2,000 images the
-        parts of the divergence and the active units of the code.
+        `{metric: value}`: the losses in nats per image, of up to 2,000 images the
+        parts of the divergence and the active units of the code, and the quality of
+        samples (`zoo.quality`).
     """
     test = images.load(config.data, "test", size=config.size, channels=config.channels)
-    return measure(model, test[0])
+    return measure(model, test[0], config.data)
 
 
-def measure(model, test):
+def measure(model, test, dataset):
     """Does the work of `evaluate` on images already loaded."""
     if not model.compiled:  # a preset comes without optimizer; `evaluate` insists
         model.compile()
@@ -158,7 +159,8 @@ def measure(model, test):
             mean, log_variance, codes, log_prior, dataset_size=len(test)
         )
         metrics |= {name: parts[name] for name in ("mutual_information", "marginal_kl")}
-    return {name: round(float(value), 4) for name, value in metrics.items()}
+    metrics = {name: round(float(value), 4) for name, value in metrics.items()}
+    return metrics | quality.measure(model, test, dataset)
 
 
 def examples(model, config, count=100):
@@ -173,7 +175,8 @@ def examples(model, config, count=100):
 PROTOCOL = (
     "test images, nats per image, one code drawn per image; mutual_information (at "
     "most the log of their number) and marginal_kl by stratified sampling from 2,000 "
-    "of them; best: the epoch of the lowest negative ELBO on held-out training images"
+    "of them; best: the epoch of the lowest negative ELBO on held-out training images; "
+    + quality.PROTOCOL
 )
 
 
@@ -228,9 +231,10 @@ def main(config):
     )
 
     best = run.best_model()
+    epoch = run.checkpoint.best_epoch + 1
     metrics = {
-        "best": measure(best, test) | {"epoch": run.checkpoint.best_epoch + 1},
-        "last": measure(model, test) | {"epoch": config.epochs},
+        "best": measure(best, test, config.data) | {"epoch": epoch},
+        "last": measure(model, test, config.data) | {"epoch": config.epochs},
         "protocol": PROTOCOL,
     }
     print(f"\nTest images, best epoch:\n{report.table(metrics['best'].items())}\n")

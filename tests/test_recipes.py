@@ -88,7 +88,7 @@ def test_plain_autoencoder_leaves_its_codes_far_from_the_prior():
 def test_shipped_vae_measures_as_its_card_says():
     """On the embedded fifth of the test images, so within a few standard errors."""
     _, _, test = vae.data(vae.Config())
-    found = vae.measure(presets.load("vae_fashion_mnist"), test)
+    found = vae.measure(presets.load("vae_fashion_mnist"), test, "embedded")
     card = presets.card("vae_fashion_mnist")["metrics"]["best"]
     for name in ("negative_elbo", "reconstruction", "divergence"):
         assert found[name] == pytest.approx(card[name], rel=0.03), name

@@ -96,14 +96,15 @@ def evaluate(
         print(f"({module.PROTOCOL})")
     else:
         silent_start()
+        from zoo import quality
         from zoo.data import images
         from zoo.metrics.evaluate import compare
 
         if source:
             shape = {name: config.get(name) for name in ("size", "channels")}
             reals, _ = images.load(config["data"], "test", **shape)
-            fakes = draw(model, source, min(count, len(reals)))
-            extractor = extractor or CLASSIFIERS.get(config["data"], "")
+            fakes = quality.draw(generative(model, source), min(count, len(reals)))
+            extractor = extractor or quality.CLASSIFIERS.get(config["data"], "")
         else:
             reals, fakes = (images.load(d, "all", size=size)[0] for d in (real, fake))
         results = compare(
@@ -125,14 +126,6 @@ def evaluate(
         print(f"Wrote {out}")
 
 
-#: Which preset measures samples of which data.
-CLASSIFIERS = {
-    "embedded": "classifier_fashion_mnist",
-    "fashion_mnist": "classifier_fashion_mnist",
-    "mnist": "classifier_mnist",
-}
-
-
 def find_extractor(name, weights, resize):
     """Returns the extractor that a name on the command line means."""
     from zoo.metrics import extractors
@@ -147,17 +140,11 @@ def find_extractor(name, weights, resize):
     return extractors.by_name(name, weights, resize)
 
 
-def draw(model, source, count, batch_size=500):
-    """Returns `count` samples of a model, clipped to [0, 1] as pictures show them."""
-    import numpy as np
-
+def generative(model, source):
+    """Returns the model of a source, which must be one that draws images."""
     if not hasattr(model, "sample"):
         raise WrongUse(f"{source} is no generative model: it draws no images.")
-    parts = [
-        np.asarray(model.sample(min(batch_size, count - start), seed=start))
-        for start in range(0, count, batch_size)
-    ]
-    return np.concatenate(parts).clip(0.0, 1.0)
+    return model
 
 
 def progress_bars():
@@ -205,9 +192,7 @@ def sample(
         raise ValueError(f"--count must be 1 or more. Received {count}.")
     from zoo import pictures
 
-    model, _, _ = load(source)
-    if not hasattr(model, "sample"):
-        raise WrongUse(f"{source} is no generative model: it draws no images.")
+    model = generative(load(source)[0], source)
     pictures.write_grid(out, model.sample(count, seed=seed))
     print(f"Wrote {out}")
 

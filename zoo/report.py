@@ -34,7 +34,9 @@ def card(facts):
     """
     metrics = facts["metrics"]
     best, last = metrics["best"], metrics["last"]
-    rows = [f"{name:20} {best[name]:>10} {last.get(name, ''):>10}" for name in best]
+    width = max(map(len, best))
+    heading = f"{'Measured':{width + 2}} {'best':>10} {'last':>10}"
+    rows = [f"{k:{width}} {v:>10} {last.get(k, ''):>10}" for k, v in best.items()]
     exports = [
         f"{_file(e['file']):22} {e['endpoint']:8} largest difference "
         f"{e['largest_difference']:.0e}, rms {e['rms_difference']:.0e}"
@@ -50,7 +52,7 @@ def card(facts):
             f"weights' licence: {facts['licence']}",
             f"intended for: {facts['intended_use']}",
         ],
-        f"Measured{'':12} {'best':>10} {'last':>10}": [*rows, metrics["protocol"]],
+        heading: [*rows, metrics["protocol"]],
         "Exports, against the model": exports,
         "Trained by": [facts["command"], settings],
         "Use": [
