@@ -128,7 +128,7 @@ def evaluate(
 
 def find_extractor(name, weights, resize):
     """Returns the extractor that a name on the command line means."""
-    from zoo.metrics import extractors
+    from zoo.metrics import extractors, networks
 
     if not name:
         raise WrongUse(
@@ -137,7 +137,7 @@ def find_extractor(name, weights, resize):
         )
     if name in presets.names():
         return extractors.of_model(presets.load(name), name, resize=resize)
-    return extractors.by_name(name, weights, resize)
+    return networks.by_name(name, weights, resize)
 
 
 def generative(model, source):
