@@ -23,7 +23,7 @@ from typing import Literal
 import keras
 import numpy as np
 
-from zoo import cli, export, pictures, quality, report
+from zoo import cli, pictures, quality
 from zoo.data import images
 from zoo.distributions import (
     Bernoulli,
@@ -90,16 +90,8 @@ def data(config):
     A tenth of the training images, at most 10,000, validates: the best epoch is chosen
     on it, and the test images are looked at once, at the end.
     """
-
-    def load(split):
-        return images.load(
-            config.data, split, size=config.size, channels=config.channels
-        )[0]
-
-    everything = load("train")
-    order = np.random.default_rng(0).permutation(len(everything))
-    held_out = max(1, min(10_000, len(everything) // 10))
-    return everything[order[held_out:]], everything[order[:held_out]], load("test")
+    parts = images.splits(config.data, config.size, config.channels, share=0.1)
+    return [pixels for pixels, _ in parts]
 
 
 def build(config, image_shape, steps_per_epoch):
@@ -219,39 +211,25 @@ def main(config):
         f"{' x '.join(map(str, train.shape[1:]))}; validating on {len(validation):,}."
     )
     model = run.model(lambda: build(config, train.shape[1:], len(batches)))
-    model.fit(
+    run.fit(
+        model,
         batches,
-        validation_data=images.batches(validation, 500),
-        initial_epoch=run.first_epoch,
-        epochs=config.epochs,
-        shuffle=False,  # the data set does it
-        callbacks=run.callbacks(
-            draw=lambda model: model.sample(64, seed=0), monitor="val_negative_elbo"
-        ),
+        validation=images.batches(validation, 500),
+        draw=lambda model: model.sample(64, seed=0),
+        monitor="val_negative_elbo",
     )
-
-    best = run.best_model()
-    epoch = run.checkpoint.best_epoch + 1
-    metrics = {
-        "best": measure(best, test, config.data) | {"epoch": epoch},
-        "last": measure(model, test, config.data) | {"epoch": config.epochs},
-        "protocol": PROTOCOL,
-    }
-    print(f"\nTest images, best epoch:\n{report.table(metrics['best'].items())}\n")
-    paths = draw(best, train, test, run.directory)
-    artifacts = export.export(best, run.directory / "export", examples(best, config))
-    print(f"Exported, run, and compared with the model:\n{export.describe(artifacts)}")
-
-    facts = run.finish(best, metrics, len(batches) * config.batch_size)
-    kept = [*paths, run.directory / "model.keras", run.directory / "report.json"]
-    print("\nWrote\n" + "\n".join(f"  {path}" for path in kept))
-    print(
-        f"\nNext\n"
-        f"  zoo sample {run.directory} --count 100 --out more.png\n"
-        f"  zoo info vae_fashion_mnist              the trained preset\n"
-        f"  tensorboard --logdir {run.directory}/tensorboard"
+    return run.conclude(
+        model,
+        measure=lambda model: measure(model, test, config.data),
+        draw=lambda model: draw(model, train, test, run.directory),
+        examples=lambda model: examples(model, config),
+        protocol=PROTOCOL,
+        images_per_epoch=len(batches) * config.batch_size,
+        hints=[
+            f"zoo sample {run.directory} --count 100 --out more.png",
+            "zoo info vae_fashion_mnist              the trained preset",
+        ],
     )
-    return facts
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import pytest
 def tensorflow_gan(name="eval.classifier_metrics"):
     """Returns `tensorflow_gan.python.<name>`."""
     pytest.importorskip("tensorflow_probability")
-    packages = _packages("tensorflow_gan", "python", "eval")
+    packages = _packages("tensorflow_gan", "python", name.split(".")[0])
     hub = types.ModuleType("tensorflow_hub")
     with _standing_in(packages | {"tensorflow_hub": hub}):
         return importlib.import_module(f"tensorflow_gan.python.{name}")

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
-    "callbacks": {"files", "pictures", "training"},
+    "callbacks": {"files", "metrics", "pictures", "training"},
     "cli": {
         "data",
         "export",
@@ -29,16 +29,25 @@ ALLOWED = {
     "files": set(),
     "layers": set(),
     "losses": set(),
+    "networks": {"layers"},
     "metrics": {"files", "metrics", "pictures"},
     "pictures": {"files"},
     "presets": {"export", "files"},
-    "quality": {"metrics", "presets"},
+    "quality": {"callbacks", "metrics", "presets"},
+    "regularizers": {"layers", "training"},
     "report": set(),
-    "run": {"callbacks", "files", "report", "training"},
+    "run": {"callbacks", "export", "files", "report", "training"},
     "terminal": set(),
     "training": {"layers"},
 }
-MODEL_MAY_IMPORT = {"distributions", "layers", "losses", "training"}
+MODEL_MAY_IMPORT = {
+    "distributions",
+    "layers",
+    "losses",
+    "networks",
+    "regularizers",
+    "training",
+}
 FILES = sorted((ROOT / "zoo").rglob("*.py"))
 MODELS = sorted({p.stem for p in (ROOT / "zoo").glob("*.py")} - ALLOWED.keys())
 

@@ -5,6 +5,75 @@ that model's file, where its only reader will find it.
 """
 
 import keras
+import tensorflow as tf
 
 #: Lets `keras.saving.load_model` find a class by name once its module is imported.
 register = keras.saving.register_keras_serializable(package="zoo")
+
+
+def spectrally_normalized(kernel, vector, training):
+    """Divides a kernel by its largest singular value, one power iteration at a time.
+
+    The gradient goes through the division: dividing the stored weights instead would
+    train another model.
+
+    Args:
+        kernel: `(..., outputs)`, read as a matrix with as many columns.
+        vector: Variable `(outputs,)`, the estimate of the right singular vector; in
+            training it is replaced by a better one.
+        training: Whether to do that.
+
+    Returns:
+        Same shape and type as `kernel`, of largest singular value near 1.
+
+    Source:
+        Miyato et al. 2018, https://arxiv.org/abs/1802.05957, algorithm 1.
+    """
+    matrix = tf.reshape(tf.cast(kernel, tf.float32), (-1, kernel.shape[-1]))
+    fixed = tf.stop_gradient(matrix)
+    right = tf.cast(vector, tf.float32)
+    left = tf.math.l2_normalize(tf.linalg.matvec(fixed, right))
+    right = tf.math.l2_normalize(tf.linalg.matvec(fixed, left, transpose_a=True))
+    if training:
+        vector.assign(right)
+    largest = tf.tensordot(left, tf.linalg.matvec(matrix, right), axes=1)
+    return kernel / tf.cast(largest, kernel.dtype)
+
+
+class Spectral:
+    """What the two layers below add to those of Keras."""
+
+    def build(self, input_shape):
+        """Makes the weights and the estimate of the singular vector."""
+        super().build(input_shape)
+        self.singular_vector = self.add_weight(
+            (self.kernel.shape[-1],), "random_normal", trainable=False, name="singular"
+        )
+
+    # Keras' dense and convolutional layers save kernel and bias by name, and no more.
+    save_own_variables = keras.layers.Layer.save_own_variables
+    load_own_variables = keras.layers.Layer.load_own_variables
+
+    def call(self, inputs, training=False):
+        """Applies the layer with its normalized kernel."""
+        kernel = spectrally_normalized(self.kernel, self.singular_vector, training)
+        outputs = self.apply_kernel(inputs, kernel)
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
+
+
+@register
+class SpectralConv2D(Spectral, keras.layers.Conv2D):
+    """A convolution whose kernel has a largest singular value near 1."""
+
+    def apply_kernel(self, inputs, kernel):
+        """Convolves."""
+        return self.convolution_op(inputs, kernel)
+
+
+@register
+class SpectralDense(Spectral, keras.layers.Dense):
+    """A dense layer whose kernel has a largest singular value near 1."""
+
+    def apply_kernel(self, inputs, kernel):
+        """Multiplies."""
+        return keras.ops.matmul(inputs, kernel)

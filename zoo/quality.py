@@ -8,9 +8,17 @@ its own.
 """
 
 import numpy as np
+import tensorflow as tf
 
 from zoo import presets
-from zoo.metrics import evaluate, extractors
+from zoo.callbacks import CollapseWatch
+from zoo.metrics import (
+    density_coverage,
+    evaluate,
+    extractors,
+    frechet_distance,
+    streaming,
+)
 
 #: Data set: the preset whose features its images and samples are compared by.
 CLASSIFIERS = {
@@ -26,6 +34,13 @@ PROTOCOL = (
     "sample quality: as many samples as test images, at most 10,000, against these, by "
     "the features of the classifier in the name; kid: mean over 100 subsets; precision "
     "to coverage: k = 5; modes: classes that samples fall into"
+)
+
+
+CLASS_PROTOCOL = (
+    "by class: as many samples of each class as test images, at most 1,000; accuracy: "
+    "share that the classifier finds to be of the class asked for; covered: coverage "
+    "of the class's test images, as a share of that by as many training images of it"
 )
 
 
@@ -53,6 +68,81 @@ def measure(model, test, dataset, shelf=presets.SHELF):
     real = test[:10_000]
     extractor = extractors.of_model(presets.load(name, shelf), name)
     return sample_quality(real, draw(model, len(real)), extractor)
+
+
+def measure_classes(model, test, train, dataset, shelf=presets.SHELF):
+    """Draws samples of each class and compares them with real ones of that class.
+
+    Args:
+        model: A conditional model with `sample(count, conditions, seed=...)`.
+        test: `(images, labels)`.
+        train: `(images, labels)`, whose coverage of the test images is what a perfect
+            model could reach.
+        dataset: The images' name, as recipes know it.
+        shelf: Directory of presets.
+
+    Returns:
+        `{name_extractor: value}`: `class_accuracy`, the mean over classes, and, in the
+        order of the classes, `accuracy`, `fid` and `covered`, as text. Nothing if no
+        classifier of these images is on the shelf.
+    """
+    name = CLASSIFIERS.get(dataset)
+    if name not in presets.names(shelf):
+        return {}
+    extractor = extractors.of_model(presets.load(name, shelf), name)
+    rows = []
+    for label in range(model.condition_dim):
+        real, other = (x[y == label][:1000] for x, y in (test, train))
+        asked = np.full(len(real), label)
+        fake = np.asarray(model.sample(len(real), asked, seed=label))
+        real, fake, other = (extractor.extract(x) for x in (real, fake, other))
+        covered, possible = (
+            density_coverage(real.features, x.features)[1] for x in (fake, other)
+        )
+        rows.append(
+            {
+                "accuracy": (fake.logits.argmax(axis=1) == label).mean(),
+                "fid": frechet_distance(real.features, fake.features),
+                "covered": covered / possible,
+            }
+        )
+    accuracy = float(np.mean([row["accuracy"] for row in rows]))
+    return {f"class_accuracy_{name}": round(accuracy, 4)} | {
+        f"{key}_by_class_{name}": " ".join(f"{row[key]:.3g}" for row in rows)
+        for key in rows[0]
+    }
+
+
+def watch(real, dataset, shelf=presets.SHELF):
+    """Returns what an adversarial model, whose losses tell nothing, is watched by.
+
+    Args:
+        real: Images held out of training, `(count, height, width, channels)`.
+        dataset: Their name, as recipes know it.
+        shelf: Directory of presets.
+
+    Returns:
+        `(callbacks, monitor)`: a measurement of the Frechet distance after each epoch,
+        the guard against collapse, and the name under which the distance is logged. It
+        is taken between features of the images' classifier or, without one, between
+        images of 8 x 8 pixels.
+    """
+    name = CLASSIFIERS.get(dataset)
+    if name in presets.names(shelf):
+        extractor = extractors.of_model(presets.load(name, shelf), name)
+    else:
+        extractor = extractors.Extractor("pixels_8x8", pixels)
+    callbacks = [
+        streaming.Evaluate(real, extractor, lambda model: draw(model, len(real))),
+        CollapseWatch(extractor.extract, real, lambda model: draw(model, 1000)),
+    ]
+    return callbacks, f"fid_{extractor.name}"
+
+
+def pixels(images):
+    """Returns images as rows of `8 * 8 * channels` means over an area."""
+    small = tf.image.resize(images, (8, 8), "area")
+    return tf.reshape(small, (tf.shape(small)[0], 64 * images.shape[-1]))
 
 
 def sample_quality(real, fake, extractor):

@@ -7,8 +7,9 @@
       samples/           a grid per epoch from one fixed latent
       model.keras        the finished model  report.json    what it is and how good
 
-A recipe opens a `Run`, asks it for the model, passes `run.callbacks(...)` to `fit` and
-ends with `run.finish(...)`.
+A recipe opens a `Run`, asks it for the model, and leaves to it what all recipes do:
+`run.fit(...)` trains and checkpoints, `run.conclude(...)` measures, draws, exports and
+reports.
 """
 
 import csv
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import keras
 
-from zoo import callbacks, report
+from zoo import callbacks, export, report
 from zoo.files import whole, write_json
 from zoo.training import random_states
 
@@ -126,6 +127,26 @@ class Run:
             self.checkpoint,  # last: an epoch counts once all the others have seen it
         ]
 
+    def fit(self, model, batches, validation=None, draw=None, monitor=None, watch=()):
+        """Trains a model for the epochs that are left.
+
+        Args:
+            model: What `model` returned.
+            batches: Dataset to train on, begun at `first_epoch`.
+            validation: Dataset to validate on; its logs begin with `val_`.
+            draw: As for `callbacks`.
+            monitor: As for `callbacks`.
+            watch: More callbacks; what they log is there for all others.
+        """
+        model.fit(
+            batches,
+            validation_data=validation,
+            initial_epoch=self.first_epoch,
+            epochs=self.config["epochs"],
+            shuffle=False,  # the data set does it
+            callbacks=[*watch, *self.callbacks(draw, monitor)],
+        )
+
     def _trim_log(self):
         """Drops what a killed run logged of the epoch that will now be repeated."""
         log = self.directory / "log.csv"
@@ -143,6 +164,45 @@ class Run:
     def best_model(self):
         """Returns the model of the best epoch."""
         return keras.saving.load_model(self.directory / "checkpoint" / "best.keras")
+
+    def conclude(
+        self, model, *, measure, draw, examples, protocol, images_per_epoch, hints=()
+    ):
+        """Measures, draws, exports and reports; says what is where and what comes next.
+
+        Args:
+            model: The trained model, of the last epoch.
+            measure: `model -> {metric: value}` on test data.
+            draw: `model -> paths` of the pictures it wrote.
+            examples: `model -> {input name: array}`, real inputs for `zoo.export`.
+            protocol: How `measure` measures, in words.
+            images_per_epoch: Training examples that an epoch went through.
+            hints: Commands to try next.
+
+        Returns:
+            The report.
+        """
+        best, last = self.checkpoint.best_epoch + 1, self.config["epochs"]
+        chosen = self.best_model()
+        found = measure(chosen)
+        metrics = {
+            "best": found | {"epoch": best},
+            "last": (found if best == last else measure(model)) | {"epoch": last},
+            "protocol": protocol,
+        }
+        table = report.table(metrics["best"].items())
+        print(f"\nTest data, best epoch:\n{table}\n({protocol})\n")
+        paths = draw(chosen)
+        artifacts = export.export(chosen, self.directory / "export", examples(chosen))
+        print(
+            f"Exported, run, and compared with the model:\n{export.describe(artifacts)}"
+        )
+        facts = self.finish(chosen, metrics, images_per_epoch)
+        paths = [*paths, *(self.directory / n for n in ("model.keras", "report.json"))]
+        print("\nWrote\n" + "\n".join(f"  {path}" for path in paths))
+        hints = [*hints, f"tensorboard --logdir {self.directory}/tensorboard"]
+        print("\nNext\n" + "\n".join(f"  {hint}" for hint in hints))
+        return facts
 
     def finish(self, model, metrics, images_per_epoch, **facts):
         """Writes `model.keras` and `report.json`; returns the report.

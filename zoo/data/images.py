@@ -89,6 +89,32 @@ def load(data, split, *, size=None, channels=None, data_dir=None):
     )
 
 
+def splits(name, size=None, channels=None, share=0.05):
+    """Loads what a training run needs: images to train, to validate and to test with.
+
+    Args:
+        name: As for `load`.
+        size: As for `load`.
+        channels: As for `load`.
+        share: Of the training images, which of them is held out to validate with: the
+            best epoch is chosen on it, so that the test images are for the end. At
+            most 100,000 times this share; always the same images.
+
+    Returns:
+        Three pairs `(images, labels)`, as `load` returns them.
+    """
+    settings = {"size": size, "channels": channels}
+    pixels, labels = load(name, "train", **settings)
+    order = np.random.default_rng(0).permutation(len(labels))
+    count = max(1, min(round(100_000 * share), int(len(labels) * share + 1e-9)))
+    train, validation = order[count:], order[:count]
+    return (
+        (pixels[train], labels[train]),
+        (pixels[validation], labels[validation]),
+        load(name, "test", **settings),
+    )
+
+
 def batches(
     examples, batch_size, *, seed=None, transform=None, augment=None, first_epoch=0
 ):

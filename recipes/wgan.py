@@ -1,0 +1,163 @@
+"""Trains a Wasserstein generative adversarial network on small images.
+
+    zoo train wgan                             embedded Fashion-MNIST, gradient penalty
+    zoo train wgan --data fashion_mnist --epochs 8      the preset's settings
+    zoo train wgan --clip 0.01 --penalty 0     as in the first paper
+    zoo train wgan --data DIR --size 64 64 --widths 32 64 128 256  your own images
+    python -m recipes.wgan                     the same program
+
+After each epoch the Frechet distance to held-out training images is measured, which
+chooses the best epoch, and a guard warns of collapse.
+
+Writes into --run-dir the trained model, `samples.png`, a grid of samples after each
+epoch, `report.json`, logs, and `export/` with the SavedModel and the LiteRT files.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from zoo import cli, pictures, quality
+from zoo.data import images
+from zoo.networks import DCGAN
+from zoo.run import Run
+from zoo.training import FusedAdam
+from zoo.wgan import WGAN, GradientPenalty, WeightClipping
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every number this recipe depends on."""
+
+    data: str = "embedded"
+    """embedded, a TFDS name such as mnist, or a folder of images"""
+    size: tuple[int, int] | None = None
+    """height and width to resize to, pixels; as they are by default"""
+    channels: Literal[1, 3] | None = None
+    """1 for grey, 3 for colour; as they are by default"""
+    latent_dim: int = 64
+    """length of a noise vector"""
+    widths: tuple[int, ...] = (32, 64)
+    """channels of each stage, from the image inwards; each halves both sides"""
+    penalty: float = 10.0
+    """weight of the gradient penalty"""
+    one_sided: bool = False
+    """leave slopes below 1 alone"""
+    clip: float = 0.0
+    """clip weights to this size instead; needs --penalty 0"""
+    critic_steps: int = 3
+    """updates of the critic for one of the generator"""
+    ema: float = 0.999
+    """decay of the average of the generator that samples are drawn from; 0 for none"""
+    generator_rate: float = 2e-3
+    """learning rate of the generator's Adam"""
+    critic_rate: float = 1e-3
+    """learning rate of the critic's Adam"""
+    batch_size: int = 64
+    """images per update of the critic"""
+    epochs: int = 30
+    """passes over the training images"""
+    seed: int = 0
+    """of weights, noise and order"""
+    run_dir: str = "runs/wgan"
+    """where to write; made if missing"""
+    resume: bool = False
+    """continue the run in run_dir where it stopped, for more epochs if you like"""
+
+
+def build(config, shape):
+    """Returns the compiled model."""
+    if bool(config.penalty) == bool(config.clip):
+        raise ValueError(
+            "Choose one: a gradient penalty, or --clip with --penalty 0. Received "
+            f"--penalty {config.penalty} --clip {config.clip}."
+        )
+    if config.clip:
+        lipschitz = WeightClipping(config.clip)
+    else:
+        lipschitz = GradientPenalty(config.penalty, one_sided=config.one_sided)
+    model = WGAN(
+        shape,
+        config.latent_dim,
+        DCGAN(config.widths, "none"),
+        lipschitz,
+        config.critic_steps,
+        ema=config.ema,
+    )
+    # Gulrajani et al. 2017 (algorithm 1) take beta_1 = 0, 5 critic steps and 1e-4; in
+    # one epoch on Fashion-MNIST these settings came closer to the held-out images.
+    model.compile(
+        FusedAdam(config.generator_rate, beta_1=0.5, beta_2=0.9),
+        FusedAdam(config.critic_rate, beta_1=0.5, beta_2=0.9),
+    )
+    return model
+
+
+def evaluate(model, config):
+    """Measures a trained model.
+
+    Returns:
+        `{metric: value}`: the quality of samples against test images (`zoo.quality`).
+    """
+    settings = {"size": config.size, "channels": config.channels}
+    test, _ = images.load(config.data, "test", **settings)
+    return quality.measure(model, test, config.data)
+
+
+def examples(model, config, count=100):
+    """Returns real inputs for `zoo.export`: noise."""
+    rng = np.random.default_rng(0)
+    return {"latents": rng.standard_normal((count, model.latent_dim), "float32")}
+
+
+PROTOCOL = (
+    "best: the epoch of the lowest Frechet distance to held-out training images; "
+    + quality.PROTOCOL
+)
+
+
+def draw(model, directory):
+    """Writes the picture; returns its path."""
+    pictures.write_grid(directory / "samples.png", model.sample(100, seed=0), 10)
+    return [directory / "samples.png"]
+
+
+def main(config):
+    """Trains, measures, draws and exports; returns the report."""
+    run = Run("wgan", config, may_change=("epochs",))
+    parts = images.splits(config.data, config.size, config.channels)
+    train, validation, test = (pixels for pixels, _ in parts)
+    batches = images.batches(
+        train,
+        config.batch_size * config.critic_steps,
+        seed=config.seed,
+        first_epoch=run.first_epoch,
+    )
+    print(
+        f"Training on {len(train):,} images of {config.data}, "
+        f"{' x '.join(map(str, train.shape[1:]))}; validating on {len(validation):,}."
+    )
+    model = run.model(lambda: build(config, train.shape[1:]))
+    watch, monitor = quality.watch(validation, config.data)
+    run.fit(
+        model,
+        batches,
+        draw=lambda model: model.sample(64, seed=0),
+        monitor=monitor,
+        watch=watch,
+    )
+    return run.conclude(
+        model,
+        measure=lambda model: quality.measure(model, test, config.data),
+        draw=lambda model: draw(model, run.directory),
+        examples=lambda model: examples(model, config),
+        protocol=PROTOCOL,
+        images_per_epoch=len(batches) * config.batch_size * config.critic_steps,
+        hints=[f"zoo sample {run.directory} --count 100 --out more.png"],
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.main(["train", "wgan", *sys.argv[1:]]))

@@ -1,0 +1,95 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo.layers import SpectralConv2D, SpectralDense
+from zoo.networks import DCGAN, MLP
+
+
+@pytest.mark.parametrize(
+    ("shape", "widths"),
+    [((28, 28, 1), (4, 8)), ((30, 17, 3), (4, 8, 8)), ((128, 128, 3), (2,) * 5)],
+)
+def test_images_of_any_size_fit(shape, widths):
+    networks = DCGAN(widths)
+    images = networks.generator(5, shape)(np.ones((2, 5), "float32"))
+    assert images.shape == (2, *shape)
+    assert networks.trunk(shape)(images).shape[0] == 2
+
+
+def test_images_are_in_0_1_and_the_networks_inside_in_minus_1_1():
+    generator = DCGAN((4,)).generator(5, (8, 8, 1))
+    last = generator.layers[-1].input  # the sigmoid's argument is twice the tanh's
+    inside = keras.Model(generator.input, last)
+    latents = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    np.testing.assert_allclose(
+        2.0 * generator(latents) - 1.0, np.tanh(inside(latents) / 2.0), atol=1e-6
+    )
+
+
+def test_discriminator_never_normalizes_raw_pixels():
+    kinds = [type(layer).__name__ for layer in DCGAN((4, 8)).trunk((8, 8, 1)).layers]
+    assert kinds.index("BatchNormalization") > kinds.index("LeakyReLU")
+    assert kinds.count("BatchNormalization") == 1
+
+
+@pytest.mark.parametrize("make", [DCGAN, MLP])
+def test_networks_come_back_from_their_configuration(make):
+    first = make((3, 4), "spectral")
+    again = make.from_config(first.get_config())
+    assert again.get_config() == first.get_config()
+
+
+@pytest.mark.parametrize("make", [DCGAN, MLP])
+def test_says_what_is_wrong(make):
+    with pytest.raises(ValueError, match="Received normalization='layer'"):
+        make((4,), "layer")
+    with pytest.raises(ValueError, match=r"positive count per stage. Received .*\(\)"):
+        make(())
+
+
+# ------------------------------------------------------- spectral normalization
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(SpectralConv2D(6, 3), (2, 5, 5, 4)), (SpectralDense(6), (2, 5))],
+)
+def test_largest_singular_value_becomes_one(layer, shape):
+    inputs = np.random.default_rng(0).normal(size=shape).astype("float32")
+    for _ in range(50):
+        layer(inputs, training=True)
+    kernel = layer.kernel.numpy()
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    largest = np.linalg.svd(matrix, compute_uv=False)[0]
+    plain = keras.ops.convert_to_numpy(layer(inputs))
+    layer.kernel.assign(kernel / largest)
+    np.testing.assert_allclose(
+        layer.apply_kernel(inputs, layer.kernel), plain, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_gradient_goes_through_the_division():
+    """Along the kernel itself the normalized one does not change: no gradient."""
+    layer = SpectralDense(3, use_bias=False)
+    inputs = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    for _ in range(100):
+        layer(inputs, training=True)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(layer(inputs)))
+    gradient = tape.gradient(loss, layer.kernel.value).numpy()
+    along = (gradient * layer.kernel.numpy()).sum()
+    assert abs(along) < 1e-3 * np.abs(gradient * layer.kernel.numpy()).sum()
+    assert np.abs(gradient).max() > 0.1
+
+
+def test_inference_leaves_the_estimate_alone():
+    layer = SpectralDense(3)
+    inputs = np.ones((2, 4), "float32")
+    layer(inputs)
+    before = layer.singular_vector.numpy()
+    layer(inputs, training=False)
+    np.testing.assert_array_equal(layer.singular_vector, before)
+    layer(inputs, training=True)
+    assert not np.array_equal(layer.singular_vector, before)

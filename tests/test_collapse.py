@@ -1,0 +1,151 @@
+"""The guard against collapse, with games that fail on purpose."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.callbacks import CollapseWatch
+from zoo.gan import GAN
+from zoo.networks import MLP
+
+CENTRES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]], "float32")
+
+
+def extract(points):
+    """Calls four clusters classes: a logit falls with the distance to its centre."""
+    return points, -np.linalg.norm(points[:, None] - CENTRES, axis=-1)
+
+
+def clusters(*which, count=400, spread=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    centres = CENTRES[rng.choice(which, count)]
+    return (centres + spread * rng.normal(size=(count, 2))).astype("float32")
+
+
+def watch(samples, **settings):
+    guard = CollapseWatch(extract, clusters(0, 1, 2, 3), lambda _: samples, **settings)
+    model = GAN((2,), 2, MLP((4,)))
+    model.compile("adam", "adam")
+    guard.set_model(model)
+    return guard
+
+
+HEALTHY = {"generator_gradient": 1.0, "accuracy": 0.7}
+
+
+def test_a_healthy_game_is_left_in_peace(capsys):
+    guard = watch(clusters(0, 1, 2, 3, seed=1))
+    logs = dict(HEALTHY)
+    guard.on_epoch_end(0, logs)
+    assert guard.warnings == [] and capsys.readouterr().out == ""
+    assert logs["modes"] == 4
+    assert logs["diversity"] == pytest.approx(1.0, abs=0.05)
+    assert logs["class_entropy"] == pytest.approx(np.log(4), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (clusters(2), "complete collapse: every sample is of class 2"),
+        (clusters(0, 3), "partial collapse: no samples of classes 1, 2"),
+        (clusters(0, 1, 2), "partial collapse: no samples of class 3"),
+        (
+            np.float32([5, 5]) + 0.01 * clusters(0, 1, 2, 3),
+            "complete collapse: two samples differ by 1.0% of what two real ones do",
+        ),
+        (
+            np.float32([5, 5]) + 0.3 * (clusters(0, 1, 2, 3) - 5),
+            "partial collapse: two samples differ by 30% of what two real ones do",
+        ),
+    ],
+)
+def test_a_collapse_is_named(samples, words, capsys):
+    guard = watch(samples)
+    guard.on_epoch_end(0, dict(HEALTHY))
+    assert [w for _, w in guard.warnings] == [words]
+    assert f"step 0: {words}" in capsys.readouterr().out
+
+
+def test_a_vanished_gradient_is_told_from_a_small_one():
+    guard = watch(clusters(0, 1, 2, 3, seed=1))
+    guard.on_epoch_end(0, HEALTHY | {"generator_gradient": 2.0})
+    guard.on_epoch_end(1, HEALTHY | {"generator_gradient": 0.02})
+    assert guard.warnings == []
+    guard.on_epoch_end(2, HEALTHY | {"generator_gradient": 0.001})
+    ((_, words),) = guard.warnings
+    assert words.startswith("the generator's gradient has vanished (norm 1.0e-03)")
+
+
+def test_a_discriminator_that_has_won_is_noticed():
+    guard = watch(clusters(0, 1, 2, 3, seed=1))
+    guard.on_epoch_end(0, HEALTHY | {"accuracy": 0.997})
+    ((_, words),) = guard.warnings
+    assert words.startswith("the discriminator has won: it tells 99.7% of all pairs")
+
+
+def test_stops_after_several_bad_looks_in_a_row():
+    guard = watch(clusters(1), action="stop", patience=2)
+    guard.on_epoch_end(0, dict(HEALTHY))
+    assert not guard.model.stop_training
+    guard.on_epoch_end(1, dict(HEALTHY))
+    assert guard.model.stop_training
+
+
+def test_restores_the_best_weights(tmp_path):
+    guard = watch(clusters(1), action="restore", patience=1, best=tmp_path / "b.keras")
+    guard.model.fit(clusters(0), verbose=0)
+    best = guard.model.get_weights()
+    guard.model.save(tmp_path / "b.keras")
+    guard.model.fit(clusters(0), verbose=0)
+    guard.on_epoch_end(0, dict(HEALTHY))
+    assert guard.model.stop_training
+    for old, new in zip(best, guard.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_looks_every_so_many_steps_and_tells_the_step():
+    real = clusters(0, 1, 2, 3)
+    guard = CollapseWatch(extract, real, lambda _: clusters(1), every=5)
+    model = GAN((2,), 2, MLP((4,)))
+    model.compile("adam", "adam")
+    history = model.fit(real, batch_size=25, epochs=2, verbose=0, callbacks=[guard])
+    assert [step for step, _ in guard.warnings] == [5, 10, 15, 20, 25, 30]
+    assert history.history["modes"] == [1, 1]
+
+
+def test_a_real_collapse_is_found_in_training(capsys):
+    """A generator without noise to speak of can only draw one point."""
+    keras.utils.set_random_seed(0)
+    real = clusters(0, 1, 2, 3)
+    model = GAN((2,), 1, MLP((8,)))
+    kernel = model.generator.layers[1].kernel
+    kernel.assign(keras.ops.zeros_like(kernel))
+    kernel.trainable = False
+    model.compile(*(keras.optimizers.SGD(0.0) for _ in range(2)))
+    guard = CollapseWatch(extract, real, lambda m: np.asarray(m.sample(100, seed=0)))
+    model.fit(real, verbose=0, callbacks=[guard])
+    assert "complete collapse" in capsys.readouterr().out
+
+
+def test_works_without_classes():
+    guard = CollapseWatch(
+        lambda x: (x, None), clusters(0, 1), lambda _: clusters(0, spread=0.01)
+    )
+    guard.set_model(GAN((2,), 2, MLP((4,))))
+    guard.model.compile("adam", "adam")
+    logs = dict(HEALTHY)
+    guard.on_epoch_end(0, logs)
+    assert "modes" not in logs and "complete collapse" in guard.warnings[0][1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"action": "panic"}, "Received action='panic'"),
+        ({"action": "restore"}, "Received action='restore', best=None"),
+        ({"best": "b.keras"}, "Received action='warn', best='b.keras'"),
+    ],
+)
+def test_says_what_is_wrong_with_its_arguments(settings, message):
+    with pytest.raises(ValueError, match=message):
+        CollapseWatch(extract, clusters(0), None, **settings)

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo.regularizers import R1, DiffAugment, InstanceNoise, LeCam, augment, penalty
+
+
+def quadratic(points):
+    """A discriminator of known slope: `x -> 3 x0 + x1^2`, slope (3, 2 x1)."""
+    return 3.0 * points[:, :1] + tf.square(points[:, 1:])
+
+
+def test_r1_is_half_the_squared_slope_at_real_examples():
+    real = tf.constant([[5.0, 1.0], [0.0, -2.0]])
+    fake = tf.constant([[9.0, 9.0], [9.0, 9.0]])
+    term = R1(0.5).penalty(quadratic, real, fake, None, None)
+    assert float(term) == pytest.approx(0.25 * np.mean([9 + 4, 9 + 16]))
+
+
+def test_r1_averages_over_the_patches_of_a_logit_map():
+    images = tf.random.stateless_normal((2, 4, 4, 1), (0, 0))
+    term = R1(2.0).penalty(lambda x: 5.0 * x, images, None, None, None)
+    assert float(term) == pytest.approx(16 * (5.0 / 16) ** 2 * 16 / 16, rel=1e-5)
+
+
+def test_lecam_pulls_to_the_running_means_of_the_other_side():
+    lecam = LeCam(weight=2.0, decay=0.5)
+    real, fake = tf.constant([[2.0], [4.0]]), tf.constant([[-1.0], [-3.0]])
+    term = lecam.penalty(None, None, None, real, fake)
+    # means after one step: 0.5 * 3 = 1.5 and 0.5 * -2 = -1
+    np.testing.assert_allclose([lecam.real_mean, lecam.fake_mean], [1.5, -1.0])
+    expected = np.mean([(2 + 1) ** 2, (4 + 1) ** 2]) + np.mean([2.5**2, 4.5**2])
+    assert float(term) == pytest.approx(2.0 * expected)
+
+
+def test_instance_noise_falls_to_nothing():
+    noise = InstanceNoise(stddev=0.4, steps=100)
+    images = tf.zeros((50, 8, 8, 1))
+    spread = [np.std(noise.augment(images, tf.constant(s))) for s in (0, 50, 100, 200)]
+    np.testing.assert_allclose(spread, [0.4, 0.2, 0.0, 0.0], rtol=0.05)
+    first, second = (noise.augment(images, tf.constant(0)) for _ in range(2))
+    assert not np.array_equal(first, second)
+
+
+def test_translation_moves_by_whole_pixels_and_fills_with_black():
+    images = np.zeros((200, 16, 16, 1), "float32")
+    images[:, 8, 8] = 1.0
+    moved = DiffAugment(("translation",)).augment(tf.constant(images), 0).numpy()
+    rows, columns = np.nonzero(moved.squeeze(-1))[1:]
+    assert len(rows) == 200 and moved.sum() == 200  # each pixel is still there, once
+    assert set(rows - 8) == set(columns - 8) == {-2, -1, 0, 1, 2}  # an eighth of 16
+    edge = DiffAugment(("translation",)).augment(tf.ones((200, 16, 16, 1)), 0).numpy()
+    assert set(np.unique(edge)) == {0.0, 1.0}
+
+
+def test_cutout_blackens_up_to_a_quarter_of_the_image():
+    covered = 1.0 - DiffAugment(("cutout",)).augment(tf.ones((500, 16, 16, 1)), 0)
+    share = covered.numpy().mean(axis=(1, 2, 3))
+    assert share.max() == pytest.approx(0.25)
+    assert share.min() >= 0.0625 - 1e-6  # a corner still cuts an eighth off each side
+
+
+def test_color_keeps_what_it_should():
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.random((300, 6, 6, 3)), tf.float32)
+    changed = DiffAugment(("color",)).augment(images, 0).numpy()
+    shift = changed.mean(axis=(1, 2, 3)) - images.numpy().mean(axis=(1, 2, 3))
+    assert -0.25 <= shift.min() < -0.2 and 0.2 < shift.max() <= 0.25  # brightness
+    grey = DiffAugment(("color",)).augment(images[..., :1], 0)
+    assert grey.shape == (300, 6, 6, 1)
+
+
+@pytest.mark.parametrize("policy", ["color", "translation", "cutout"])
+def test_gradients_pass_through_an_augmentation(policy):
+    images = tf.random.stateless_uniform((4, 8, 8, 3), (0, 0))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        loss = tf.reduce_sum(DiffAugment((policy,)).augment(images, 0))
+    gradient = tape.gradient(loss, images)
+    assert gradient is not None and np.abs(gradient).max() > 0
+
+
+def test_says_what_is_wrong_with_a_policy():
+    with pytest.raises(ValueError, match="Received policy=.'flip',."):
+        DiffAugment(("flip",))
+    with pytest.raises(ValueError, match="Received policy='color'"):
+        DiffAugment("color")
+
+
+def test_several_add_up_and_none_is_nothing():
+    real = tf.constant([[0.0, 1.0]])
+    both = penalty([R1(1.0), R1(3.0)], quadratic, real, real, real, real)
+    assert float(both) == pytest.approx(0.5 * 4.0 * 13.0)
+    assert float(penalty([], quadratic, real, real, real, real)) == 0.0
+    np.testing.assert_array_equal(augment([R1()], real, 0), real)
+
+
+@pytest.mark.parametrize(
+    "regularizer", [R1(2.0), LeCam(0.1, 0.9), InstanceNoise(0.2, 7), DiffAugment()]
+)
+def test_comes_back_from_its_configuration(regularizer):
+    again = type(regularizer).from_config(regularizer.get_config())
+    assert again.get_config() == regularizer.get_config()

@@ -1,0 +1,232 @@
+"""Generative adversarial network.
+
+Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661,
+with the convolutional networks of Radford et al. 2015 (`zoo.networks`). Two networks
+play a game: the generator turns noise into examples, the discriminator tells them from
+real ones, and each is trained on the other's mistakes.
+
+    noise --generator--> fake --+
+                                +--discriminator--> logit: positive says real
+                         real --+
+
+The theory, in three lines that tests check:
+
+- The best discriminator is `p / (p + q)` for real density p and fake density q (the
+  paper's proposition 1). At the end of the game p = q: it answers 1/2 everywhere and
+  its loss is log 4.
+- Before that, `log 4 - loss` is twice the Jensen-Shannon divergence of p and q. It
+  stays log 2 while they do not overlap, however near they come: no gradient to follow.
+  Noise on both (`InstanceNoise`) makes them overlap.
+- With respect to a fake's logit `a`, the gradient of `log(1 - D)` is `-sigmoid(a)` and
+  vanishes where the discriminator is sure; that of `-log D` is `-sigmoid(-a)` and does
+  not. Hence the default loss.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.layers import register
+from zoo.losses import ADVERSARIAL_LOSSES, SMOOTHABLE_LOSSES
+from zoo.networks import DCGAN
+from zoo.regularizers import augment, penalty
+from zoo.training import (
+    AdversarialModel,
+    discriminator_accuracy,
+    means,
+    minimize,
+    normal,
+    track,
+)
+
+
+@register
+class GAN(AdversarialModel):
+    """Generates examples from noise.
+
+    Both networks are updated on the same pass, from their weights before it: one
+    forward of the generator serves both, where the paper's algorithm draws new noise
+    for the second update.
+
+    Args:
+        shape: Of an example: `(height, width, channels)` of an image, any size, or
+            `(dim,)` of a point.
+        latent_dim: Length of a noise vector.
+        networks: `DCGAN(...)` (default), `MLP(...)`, or anything with the same methods.
+        loss: `"non_saturating"` (default), `"saturating"`, `"least_squares"`,
+            `"hinge"` or `"wasserstein"`, see `zoo.losses`; the last needs a
+            regularizer that bounds the discriminator's slope.
+        label_smoothing: Real examples are to be called real with 1 less this
+            probability, from 0 to below 1/2; for the first three losses.
+        regularizers: Any of `zoo.regularizers`.
+        ema: Decay of the running average of the generator that samples are drawn from;
+            0 draws from the generator itself.
+        **kwargs: Passed to `keras.Model`.
+
+    Shapes:
+        in: noise, `(batch, latent_dim)`, standard normal.
+        out: examples, `(batch, *shape)`; images are in [0, 1], and those to train on
+            must be too.
+
+    Raises:
+        ValueError: If an argument is not one of the above, naming it.
+
+    Logs:
+        discriminator_loss: In nats for the first two losses, then 1.386 when it cannot
+            tell real from fake; without unit for the others.
+        generator_loss: At the same point 0.693 for the default loss.
+        penalty: What the regularizers add to the discriminator's loss.
+        accuracy: Probability that the discriminator scores a real example above a fake
+            one: 0.5 when it cannot tell, 1 when it has won.
+        generator_gradient: Norm of the gradient of the generator's loss over all its
+            weights; near 0 it learns nothing.
+
+    Example:
+        >>> model = GAN(shape=(28, 28, 1), latent_dim=64)
+        >>> model.compile("adam", "adam")
+        >>> history = model.fit(digits, batch_size=64, epochs=10)
+        >>> model.sample(16).shape
+        TensorShape([16, 28, 28, 1])
+    """
+
+    def __init__(
+        self,
+        shape=(28, 28, 1),
+        latent_dim=64,
+        networks=None,
+        loss="non_saturating",
+        label_smoothing=0.0,
+        regularizers=(),
+        ema=0.0,
+        **kwargs,
+    ):
+        if min(shape, default=0) < 1 or latent_dim < 1:
+            raise ValueError(
+                "`shape` is (height, width, channels) or (dim,) and `latent_dim` a "
+                f"count, all positive. Received shape={tuple(shape)}, "
+                f"latent_dim={latent_dim}."
+            )
+        if loss not in ADVERSARIAL_LOSSES:
+            raise ValueError(
+                f"`loss` is one of {', '.join(ADVERSARIAL_LOSSES)}. Received "
+                f"loss={loss!r}."
+            )
+        smooth = 0.0 < label_smoothing < 0.5 and loss in SMOOTHABLE_LOSSES
+        if label_smoothing and not smooth:
+            raise ValueError(
+                "`label_smoothing` is a share from 0 to below 1/2, for the losses "
+                f"{', '.join(SMOOTHABLE_LOSSES)}. Received "
+                f"label_smoothing={label_smoothing}, loss={loss!r}."
+            )
+        super().__init__(**kwargs)
+        self.shape = tuple(shape)
+        self.latent_dim = latent_dim
+        self.networks = networks or DCGAN()
+        self.loss_name = loss
+        self.label_smoothing = label_smoothing
+        self.regularizers = list(regularizers)
+
+        self.generator = self.networks.generator(latent_dim, self.shape)
+        trunk = self.networks.trunk(self.shape)
+        logits = self.networks.head(1, "logits")(trunk.output)
+        self.discriminator = keras.Model(trunk.input, logits, name="discriminator")
+        self.average(ema)
+        self.seed_generator = keras.random.SeedGenerator()
+        self.trackers = means(
+            "discriminator_loss",
+            "generator_loss",
+            "penalty",
+            "accuracy",
+            "generator_gradient",
+        )
+        self.built = True  # both networks are functional: their weights exist now
+
+    # ---------------------------------------------------------------- inference
+
+    def call(self, latents, training=False):
+        """Returns the examples of `(batch, latent_dim)` noise."""
+        return self.sampler(latents, training=False)
+
+    def sample(self, count, seed=None):
+        """Draws examples.
+
+        Args:
+            count: Number of examples.
+            seed: Integer; the same seed gives the same examples.
+
+        Returns:
+            `(count, *shape)`.
+        """
+        noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
+        return self(tf.cast(noise, tf.float32))
+
+    # ----------------------------------------------------------------- training
+
+    def discriminate(self, real, fake):
+        """Returns the logits of real and of fake examples.
+
+        In one batch, which is faster, unless batch statistics would mix the two.
+        """
+        if self.networks.has_batch_statistics:
+            pair = [self.discriminator(x, training=True) for x in (real, fake)]
+            return pair
+        both = self.discriminator(tf.concat([real, fake], axis=0), training=True)
+        return tf.split(both, 2)
+
+    def train_step(self, data):
+        """Updates both networks on one batch (the paper's algorithm 1, with k = 1)."""
+        real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        noise = normal((tf.shape(real)[0], self.latent_dim), self.seed_generator)
+        step = self.discriminator_optimizer.iterations
+        discriminator_loss, generator_loss = ADVERSARIAL_LOSSES[self.loss_name]
+        smoothing = [self.label_smoothing] * (self.label_smoothing > 0)
+
+        with tf.GradientTape(persistent=True) as tape:
+            fake = self.generator(noise, training=True)
+            seen = [augment(self.regularizers, x, step) for x in (real, fake)]
+            logits = self.discriminate(*seen)
+            losses = {
+                "discriminator_loss": tf.reduce_mean(
+                    discriminator_loss(*logits, *smoothing)
+                ),
+                "generator_loss": tf.reduce_mean(generator_loss(logits[1])),
+                "penalty": penalty(
+                    self.regularizers, self.discriminator, *seen, *logits
+                ),
+            }
+            objective = losses["discriminator_loss"] + losses["penalty"]
+        minimize(
+            objective, tape, self.discriminator_variables, self.discriminator_optimizer
+        )
+        losses["generator_gradient"] = minimize(
+            losses["generator_loss"],
+            tape,
+            self.generator_variables,
+            self.generator_optimizer,
+        )
+        for regularizer in self.regularizers:
+            regularizer.constrain(self.discriminator_variables)
+        self.update_average()
+        losses["accuracy"] = discriminator_accuracy(*logits)
+        return track(self.trackers, losses)
+
+    # -------------------------------------------------------- saving and export
+
+    def export_signatures(self):
+        """Returns `{endpoint: (function, input specs)}` for `zoo.export`."""
+        latents = tf.TensorSpec((None, self.latent_dim), tf.float32, name="latents")
+        return {"generate": (lambda latents: {"images": self(latents)}, [latents])}
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "shape": self.shape,
+            "latent_dim": self.latent_dim,
+            "networks": serialize(self.networks),
+            "loss": self.loss_name,
+            "label_smoothing": self.label_smoothing,
+            "regularizers": [serialize(r) for r in self.regularizers],
+            "ema": self.average_decay,
+        }
