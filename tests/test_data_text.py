@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -339,6 +340,27 @@ def test_tfds_prepares_the_handbook(tmp_path):
         "handbook/en-de", "test", languages=("de", "en"), data_dir=tmp_path / "tfds"
     )
     assert turned == [pair[::-1] for pair in parts["test"]]
+
+
+@pytest.mark.parametrize(("name", "count"), [("en-de", 4869), ("en-fa", 3579)])
+def test_the_embedded_handbook(name, count):
+    parts = {s: text.load(f"embedded/{name}", s) for s in text.SPLITS}
+    assert len(parts["train"]) == count
+    held_out = parts["validation"] + parts["test"]
+    for side in (0, 1):
+        held = {pair[side].lower() for pair in held_out}
+        assert not held & {pair[side].lower() for pair in parts["train"]}
+    folder = Path(text.__file__).parent / "embedded" / f"handbook_{name}"
+    assert "by-sa/3.0" in (folder / "LICENSE").read_text("utf-8")
+    readme = (folder / "README.md").read_text("utf-8")
+    for split, pairs in parts.items():
+        assert f"| {split} | {len(pairs):,} |" in readme
+
+
+def test_embedded_texts_are_small():
+    folder = Path(text.__file__).parent / "embedded"
+    files = [file for file in folder.rglob("*.tsv.gz")]
+    assert len(files) == 10 and sum(file.stat().st_size for file in files) < 3_000_000
 
 
 def test_the_handbook_refuses(tmp_path):
