@@ -11,9 +11,9 @@ saturating loss adds that a generator that falls behind gets no gradient. `recom
 is the non-saturating loss with a penalty on the discriminator's slope at real points
 (`R1`), which lets the game converge, and an average of the generator.
 
-Writes into --run-dir `samples.gif` (samples of every setting over training), `modes.png`
-(modes covered and share of good samples over steps) and `report.json`. What is finished
-is kept there: the same command goes on after an interruption.
+Writes into --run-dir `samples.gif` (samples of every setting over training),
+`modes.png` (modes covered and share of good samples over steps) and `report.json`. What
+is finished is kept there: the same command goes on after an interruption.
 """
 
 import dataclasses
@@ -25,7 +25,6 @@ from typing import Literal
 
 import keras
 import numpy as np
-
 from matplotlib.figure import Figure
 
 from zoo import cli, pictures, report

@@ -39,6 +39,7 @@ ALLOWED = {
     "run": {"callbacks", "export", "files", "report", "training"},
     "terminal": set(),
     "training": {"layers"},
+    "vocabulary": {"files", "layers"},
 }
 MODEL_MAY_IMPORT = {
     "distributions",
@@ -47,6 +48,7 @@ MODEL_MAY_IMPORT = {
     "networks",
     "regularizers",
     "training",
+    "vocabulary",
 }
 FILES = sorted((ROOT / "zoo").rglob("*.py"))
 MODELS = sorted({p.stem for p in (ROOT / "zoo").glob("*.py")} - ALLOWED.keys())
