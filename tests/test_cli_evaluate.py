@@ -39,6 +39,9 @@ def test_two_folders_are_compared_by_one_command(folders, capsys):
     words = [str(word) for pair in flags.items() for word in pair]
     assert cli.main(["evaluate", *words]) == 0
     printed = capsys.readouterr().out
+    for which in ("real", "fake"):
+        assert f"Features of the {which} images" in printed
+    assert "30/30" in printed  # of the bar
     assert re.search(r"fid_tiny +\S+ \[\S+, \S+\]\n", printed)
     assert re.search(r"modes_tiny .* of 3, collapse: ", printed)
     assert "(30 real and 30 fake images)" in printed

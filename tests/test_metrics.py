@@ -175,6 +175,13 @@ class TestFrechet:
         assert len(counts) == len(distances) and counts[-1] == 1000
         assert distances[-1] == pytest.approx(biased)
 
+    def test_infinity_is_of_the_fakes(self):
+        """Which argument is subsampled is seen from the counts that were fitted."""
+        few, many = features(30, 2), features(90, 2, seed=1)
+        for real, fake in ((few, many), (many, few)):
+            fit = metrics.frechet_distance_infinity(real, fake, return_fit=True)
+            assert fit[1][-1] == len(fake)
+
     def test_infinity_says_what_it_cannot_fit(self):
         with pytest.raises(ValueError, match="points=1, smallest=5, 50 fakes"):
             metrics.frechet_distance_infinity(
