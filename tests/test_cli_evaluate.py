@@ -1,6 +1,7 @@
 """`zoo evaluate` on images: two folders, or samples of a model."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -31,13 +32,19 @@ def test_two_folders_are_compared_by_one_command(folders, capsys):
         "--extractor": folders / "tiny.keras",
         "--metrics": "fid,kid,is,prdc,prd,modes",
         "--report-dir": out,
+        "--intervals": 3,
         "--cache": folders / "cache",
         "--out": folders / "numbers.json",
     }
     words = [str(word) for pair in flags.items() for word in pair]
     assert cli.main(["evaluate", *words]) == 0
     printed = capsys.readouterr().out
-    assert "fid_tiny" in printed and "(30 real and 30 fake images)" in printed
+    for which in ("real", "fake"):
+        assert f"Features of the {which} images" in printed
+    assert "30/30" in printed  # of the bar
+    assert re.search(r"fid_tiny +\S+ \[\S+, \S+\]\n", printed)
+    assert re.search(r"modes_tiny .* of 3, collapse: ", printed)
+    assert "(30 real and 30 fake images)" in printed
     report = json.loads((out / "report.json").read_text())
     assert report["metrics"] == json.loads((folders / "numbers.json").read_text())
     assert report["fake_images"] == str(folders / "fake")

@@ -175,6 +175,13 @@ class TestFrechet:
         assert len(counts) == len(distances) and counts[-1] == 1000
         assert distances[-1] == pytest.approx(biased)
 
+    def test_infinity_is_of_the_fakes(self):
+        """Which argument is subsampled is seen from the counts that were fitted."""
+        few, many = features(30, 2), features(90, 2, seed=1)
+        for real, fake in ((few, many), (many, few)):
+            fit = metrics.frechet_distance_infinity(real, fake, return_fit=True)
+            assert fit[1][-1] == len(fake)
+
     def test_infinity_says_what_it_cannot_fit(self):
         with pytest.raises(ValueError, match="points=1, smallest=5, 50 fakes"):
             metrics.frechet_distance_infinity(
@@ -594,7 +601,7 @@ class TestImageQuality:
         a = np.zeros((9, 9))
         with pytest.raises(ValueError, match='"rgb" or "y". Received: .ycbcr'):
             metrics.psnr(a, a, channel="ycbcr")
-        with pytest.raises(ValueError, match=r"Luma needs RGB.*\(9, 9\)"):
+        with pytest.raises(ValueError, match=r"Luma needs RGB.*\(1, 9, 9, 1\)"):
             metrics.psnr(a, a, channel="y")
         with pytest.raises(ValueError, match="something of 9 x 9 pixels. Received: 5"):
             metrics.psnr(a, a, crop=5)
@@ -640,6 +647,40 @@ class TestConfidenceInterval:
         assert got.value == x.mean()
         assert got.low < x.mean() < got.high
         assert got.high - got.low == pytest.approx(width, rel=0.1)
+
+    def test_covers_a_known_distance_as_often_as_it_says(self):
+        """Of N(0, 1) and N(1, 1), whose moments are 0, 1, 0 and 1, 2, 4.
+
+        With (xy + 1)^3 = 1 + 3xy + 3x^2y^2 + x^3y^3 it is 4 + 32 - 2 * 7 = 22.
+        """
+        rng = np.random.default_rng(0)
+        hits = 0
+        for seed in range(200):
+            real, fake = rng.normal(0, 1, (80, 1)), rng.normal(1, 1, (120, 1))
+            _, low, high = metrics.confidence_interval(
+                metrics.kernel_distance_unbiased, real, fake, resamples=60, seed=seed
+            )
+            hits += low <= 22 <= high
+        assert 0.85 < hits / 200 < 0.99
+
+    def test_is_as_wide_as_fresh_samples_spread(self):
+        """Also for metrics of neighbours, and for several at once."""
+
+        def prdc(real, fake):
+            return metrics.prdc(real, fake, k=5)
+
+        def draw(seed):
+            return features(300, 2, seed), features(300, 2, seed + 1000) + 0.7
+
+        fresh = [prdc(*draw(seed)) for seed in range(100)]
+        found = [
+            metrics.confidence_interval(prdc, *draw(seed), resamples=50)
+            for seed in range(8)
+        ]
+        for name in fresh[0]:
+            spread = np.std([one[name] for one in fresh])
+            width = np.mean([one[name].high - one[name].low for one in found])
+            assert width == pytest.approx(2 * 1.96 * spread, rel=0.35), name
 
     def test_of_a_metric_of_two_sets(self):
         real, fake = features(80, 4), features(60, 4, seed=1)

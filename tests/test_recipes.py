@@ -9,6 +9,7 @@ from PIL import Image
 
 from recipes import vae
 from zoo import cli, presets
+from zoo.classifier import Classifier
 
 
 @pytest.fixture
@@ -58,6 +59,12 @@ def test_vae_recipe_trains_on_a_users_folder_and_can_be_used_again(photos, tmp_p
     assert cli.main(["evaluate", str(run), "--out", str(out)]) == 0
     again = json.loads(out.read_text())
     assert again["reconstruction"] == report["metrics"]["best"]["reconstruction"]
+    Classifier((9, 12, 3), 3, (4,)).save(tmp_path / "tiny.keras")
+    flags = ["--metrics", "fid,modes", "--extractor", str(tmp_path / "tiny.keras")]
+    flags += ["--cache", str(tmp_path / "cache"), "--report-dir", str(tmp_path / "r")]
+    assert cli.main(["evaluate", str(run), *flags]) == 0
+    compared = json.loads((tmp_path / "r" / "report.json").read_text())["metrics"]
+    assert compared["fid_tiny"]["real"] == compared["fid_tiny"]["fake"] > 1
     picture = tmp_path / "more.png"
     assert cli.main(["sample", str(run), "--count", "4", "--out", str(picture)]) == 0
     assert picture.is_file()

@@ -132,3 +132,45 @@ def images(array, value_range=None, name="images"):
             f"from {smallest:g} to {largest:g}."
         )
     return (array - low) / (high - low)
+
+
+def image_pair(a, b, value_range=None):
+    """Returns two images, or two batches of them, as batches that can be compared.
+
+    Args:
+        a: `(height, width)`, `(height, width, channels)` or `(count, height, width,
+            channels)`, as for `images`.
+        b: The same shape.
+        value_range: As for `images`.
+
+    Returns:
+        `(a, b, single)`: `(count, height, width, channels)` float64 in [0, 1], and
+        whether each was a single image.
+
+    Raises:
+        ValueError: If shapes differ or are not those of images, or values leave their
+            range.
+        TypeError: If the types of `a` and `b` imply different ranges.
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or a.ndim not in (2, 3, 4):
+        raise ValueError(
+            "Two images, or two batches of images, of the same shape are needed: "
+            "(height, width), (height, width, channels) or (count, height, width, "
+            f"channels). Received: shapes {a.shape} and {b.shape}."
+        )
+    if a.ndim == 3 and a.shape[-1] not in (1, 2, 3, 4):
+        raise ValueError(
+            "A single image has 1 to 4 channels, last; a batch of grey images is "
+            f"(count, height, width, 1). Received: shape {a.shape}."
+        )
+    if value_range is None and (a.dtype.kind == "f") != (b.dtype.kind == "f"):
+        raise TypeError(
+            "One image of floats in [0, 1] and one of integers in [0, 255] cannot be "
+            f"told to match: convert one. Received: dtypes {a.dtype} and {b.dtype}."
+        )
+    single = a.ndim < 4
+    a, b = images(a, value_range, "a"), images(b, value_range, "b")
+    if a.ndim == 2:
+        a, b = a[..., None], b[..., None]
+    return (a[None], b[None], True) if single else (a, b, False)

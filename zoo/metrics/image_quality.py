@@ -139,39 +139,17 @@ def ms_ssim(a, b, *, channel="rgb", crop=0, value_range=None, scales=5):
 
 def _prepare(a, b, channel, crop, value_range):
     """Returns two (count, height, width, channels) batches and if they were single."""
-    a, b = np.asarray(a), np.asarray(b)
-    if a.shape != b.shape or a.ndim not in (2, 3, 4):
-        raise ValueError(
-            "Two images, or two batches of images, of the same shape are needed: "
-            "(height, width), (height, width, channels) or (count, height, width, "
-            f"channels). Received: shapes {a.shape} and {b.shape}."
-        )
-    if a.ndim == 3 and a.shape[-1] not in (1, 2, 3, 4):
-        raise ValueError(
-            "A single image has 1 to 4 channels, last; a batch of grey images is "
-            f"(count, height, width, 1). Received: shape {a.shape}."
-        )
-    if value_range is None and (a.dtype.kind == "f") != (b.dtype.kind == "f"):
-        raise TypeError(
-            "One image of floats in [0, 1] and one of integers in [0, 255] cannot be "
-            f"told to match: convert one. Received: dtypes {a.dtype} and {b.dtype}."
-        )
+    a, b, single = checks.image_pair(a, b, value_range)
     if channel not in ("rgb", "y"):
         raise ValueError(f'`channel` is "rgb" or "y". Received: {channel!r}.')
-    single = a.ndim < 4
-    height, width = a.shape[:2] if single else a.shape[1:3]
+    height, width = a.shape[1:3]
     if crop < 0 or 2 * crop >= min(height, width):
         raise ValueError(
             f"`crop` must be 0 or more and leave something of {height} x {width} "
             f"pixels. Received: {crop}."
         )
-    a, b = (checks.images(x, value_range, n) for x, n in ((a, "a"), (b, "b")))
     if channel == "y":
         a, b = luma(a), luma(b)
-    elif a.ndim == 2:
-        a, b = a[..., None], b[..., None]
-    if single:
-        a, b = a[None], b[None]
     inside = slice(crop, -crop or None)
     return a[:, inside, inside], b[:, inside, inside], single
 

@@ -20,18 +20,20 @@ def confidence_interval(
 ):
     """Interval that covers the sampling error of a metric.
 
-    By default every resample is a random half of each array. The spread among halves
-    equals, to first order, that of fresh samples of full size, and a half repeats no
-    sample. The classical bootstrap (`replace=True`) does, and repeats ruin metrics
-    that look at neighbours or at pairs: every repeated sample has a neighbour at 0,
-    and a kernel distance gains a bias. The bias that a metric has at the full count,
-    as the Fréchet distance does, is in the value and not in the interval.
+    By default every resample is a random half of each array, drawn without
+    replacement (a delete-half jackknife). The spread among halves equals, to first
+    order, that of fresh samples of full size, and a half repeats no sample. The
+    classical bootstrap (`replace=True`) does, and repeats ruin metrics that look at
+    neighbours or at pairs: every repeated sample has a neighbour at 0, and a kernel
+    distance gains a bias. The bias that a metric has at the full count, as the Fréchet
+    distance does, is in the value and not in the interval.
 
     Args:
-        metric: Function of as many arrays, returning a float or a tuple of floats of
-            which the first is meant.
+        metric: Function of as many arrays, returning a float, a tuple of floats of
+            which the first is meant, or a dict of floats.
         *samples: Arrays whose rows are the samples, each resampled on its own: real
-            and fake, or logits alone.
+            and fake, or logits alone. Where a sample is spread over several arrays,
+            give its index: `np.arange(count)`.
         level: Share of intervals that contain the value of endless samples.
         resamples: Times to evaluate the metric; 100 give an end point of the interval
             to about a tenth of its length.
@@ -39,7 +41,7 @@ def confidence_interval(
         seed: Of the draws.
 
     Returns:
-        An `Interval` of floats.
+        An `Interval` of floats; of a dict, a dict of them.
 
     Raises:
         ValueError: If there are no samples or too few, or an argument is out of range.
@@ -67,7 +69,9 @@ def confidence_interval(
 
     def evaluate(*arrays):
         value = metric(*arrays)
-        return float(value[0] if isinstance(value, tuple) else value)
+        if isinstance(value, tuple):
+            value = value[0]
+        return value if isinstance(value, dict) else {None: value}
 
     rng = np.random.default_rng(seed)
 
@@ -76,9 +80,13 @@ def confidence_interval(
             return array[rng.integers(len(array), size=len(array))]
         return array[rng.permutation(len(array))[: len(array) // 2]]
 
-    value = evaluate(*samples)
+    values = evaluate(*samples)
     again = [evaluate(*map(draw, samples)) for _ in range(resamples)]
-    # Only the spread of the resamples is used: their mean has the bias of halves.
-    error = np.array(again) - np.mean(again)
-    upper, lower = np.quantile(error, [(1 + level) / 2, (1 - level) / 2])
-    return Interval(value, value - float(upper), value - float(lower))
+    intervals = {}
+    for name, value in values.items():
+        # Only the spread of the resamples is used: their mean has the bias of halves.
+        error = np.array([one[name] for one in again], np.float64)
+        error -= error.mean()
+        upper, lower = np.quantile(error, [(1 + level) / 2, (1 - level) / 2])
+        intervals[name] = Interval(*map(float, (value, value - upper, value - lower)))
+    return intervals.get(None, intervals)
