@@ -5,51 +5,46 @@
     python -m benchmarks.gan_vs_peers --contest speed --threads 2
 
 Quality. Every entrant trains on the same 55,000 images of Fashion-MNIST until it has
-been shown the same number of real images; an image counts once however many critic
-steps are taken on it. Then 10,000 samples of its last weights meet the 10,000 test
-images in the features of `classifier_fashion_mnist`. Classes are asked for in turn;
-accuracy is the share of samples that the classifier finds to be as asked.
+been shown the same number of real images; one counts once, however many critic steps
+are taken on it. Then 10,000 samples of its last weights meet the 10,000 test images in
+the features of `classifier_fashion_mnist`. Classes are asked for in turn; accuracy is
+the share of samples that the classifier finds to be as asked. What is finished is kept
+in a JSON file and not computed again, so that the contest can be run in parts.
 
     gan, wgan, cgan     our recipes with their default settings, average included
-    torch_dcgan,        github.com/eriklindernoren/PyTorch-GAN: `dcgan.py`, `cgan.py` and
-    torch_cgan,         `wgan_gp.py`, architecture, losses and order of updates, with its
-    torch_wgan_gp       faults: 0.8 as the epsilon of batch normalization (meant as its
-                        momentum), the generator's backward pass fills gradients of the
-                        discriminator that are thrown away
-    keras_cgan,         keras.io/examples/generative: `conditional_gan` and `wgan_gp`,
-    keras_wgan_gp       with its faults: lines between real and fake are extended by a
-                        normal instead of a uniform draw, a square root whose slope at
-                        0 is infinite, three critic steps on the same real images, batch
-                        normalization after the last convolution, moving statistics
-                        (momentum 0.99) that lag behind a short training
-    real, real_resized  training images as they are, and taken to 32 pixels and back:
-                        what a perfect model could reach, no entrants
+    torch_...           eriklindernoren/PyTorch-GAN on GitHub: architecture, losses and
+                        order of updates of `dcgan.py`, `cgan.py` and `wgan_gp.py`, with
+                        their faults: batch normalization's epsilon is 0.8 (meant as its
+                        momentum), and the generator's backward pass also fills
+                        gradients of the discriminator that are thrown away
+    keras_...           `conditional_gan` and `wgan_gp` of keras.io/examples/generative.
+                        Faults of the second: lines between real and fake are cut by a
+                        normal instead of a uniform draw, a square root has an infinite
+                        slope at 0, all three critic steps see the same real images,
+                        moving statistics (momentum 0.99) lag behind a short training
+    real, real_resized  no entrants: training images as they are, and taken to 32 pixels
+                        and back. What a perfect model could reach
 
-How it differs from what the peers publish: both PyTorch-GAN's scripts and Keras'
-conditional GAN are published for MNIST, the latter on its test images too; here none
-sees test images. `torch_dcgan` and `torch_cgan` work at 32 pixels: images are enlarged
-for them (bilinear), and their samples reduced to 28 (bicubic, antialiased), which
-`real_resized` prices. PyTorch-GAN draws samples with the batch statistics of training
-mode, and so do we, 500 at a time; Keras draws with moving statistics. All are written
-anew from what these programs do. Results of finished entrants are kept in the JSON file
-and not computed again, so that the contest can be run in parts.
+Unlike the originals: PyTorch-GAN and Keras' conditional GAN are published for MNIST,
+the latter trained on its test images too, which nobody sees here. `torch_dcgan` and
+`torch_cgan` work at 32 pixels: images are enlarged for them (bilinear) and samples
+reduced to 28 (bicubic, antialiased). As published, PyTorch-GAN's samples take the batch
+statistics of training mode (500 samples), Keras' the moving ones. All is written anew.
 
-Speed. The networks of our recipes (widths 32 and 64, batches of 64, WGAN-GP with five
-critic steps) and their losses on ready batches in memory; the counts of weights are
-compared. Contestants live in processes of their own and take turns; the first round
+Speed. The networks of our recipes (widths 32 and 64, batches of 64; WGAN-GP has five
+critic steps) with their losses, on ready batches in memory; counts of weights must
+agree. Contestants live in processes of their own and take turns; the first round
 (tracing, caches) is not counted; medians of the others.
 
-    ours           compiled `train_step`, logs included, without the average
-    averaged       the same with the recipe's average of the generator, which no
-                   other contestant keeps
-    torch          a step as everyone writes it: discriminator on real and on detached
+    ours           compiled `train_step` with its logs, without the average
+    averaged       the same with the average of the generator that only we keep
+    torch          the step that everyone writes: discriminator on real and on detached
                    fake images, then a new forward of the generator; Adam
     tuned          the same, channels-last and fused Adam
-    keras          the same order of steps on our networks, as in Keras' documentation:
-                   two Keras Adams, new noise, no logs; compiled
+    keras          the same step, as Keras' documentation does it, on our networks: two
+                   Keras Adams, no logs; compiled
 
-Nothing but the arithmetic differs: torch's generator ends in tanh on [-1, 1], ours in
-the same function moved to [0, 1].
+Torch's generator ends in tanh on [-1, 1], ours in the same curve moved to [0, 1].
 """
 
 import argparse
@@ -166,16 +161,23 @@ def descend(optimizer, loss):
     optimizer.step()
 
 
+def to_torch(images, size=28):
+    """Returns `(batch, 28, 28, 1)` in [0, 1] as `(batch, 1, size, size)` in [-1, 1]."""
+    torch = import_torch()
+    images = torch.from_numpy(images).permute(0, 3, 1, 2)
+    if size != 28:
+        resize = torch.nn.functional.interpolate
+        images = resize(images, size=(size, size), mode="bilinear")
+    return 2.0 * images - 1.0
+
+
 def torch_entrant(generate, train, size, conditional=False):
     """Returns the entrant of torch functions on `(batch, 1, size, size)` in [-1, 1]."""
     torch = import_torch()
     resize = torch.nn.functional.interpolate
 
     def step(images, labels):
-        images = torch.from_numpy(images).permute(0, 3, 1, 2)
-        if size != 28:
-            images = resize(images, size=(size, size), mode="bilinear")
-        train(2.0 * images - 1.0, torch.from_numpy(labels))
+        train(to_torch(images, size), torch.from_numpy(labels))
 
     def sample(labels, seed):
         torch.manual_seed(seed)
@@ -275,7 +277,7 @@ def torch_penalty(critic, real, fake):
 
 
 def torch_wgan_gp():
-    """Returns the entrant of `wgan_gp.py`: every fifth batch the generator moves too."""
+    """Returns the entrant of `wgan_gp.py`: the generator moves every fifth batch."""
     torch = import_torch()
     nn = torch.nn
     generator = dense_generator(100, 28 * 28)
@@ -300,11 +302,16 @@ def torch_wgan_gp():
 # ------------------------------------------------------ Keras' documentation's programs
 
 
-def keras_update(optimizer, tape, loss, network):
-    """Takes one step of a Keras optimizer."""
+def keras_update(optimizer, network, loss, *arguments):
+    """Takes a step of a Keras optimizer down `loss(*arguments)`; returns its value."""
+    import tensorflow as tf
+
     variables = network.trainable_variables
-    gradients = tape.gradient(loss, variables)
+    with tf.GradientTape() as tape:
+        value = loss(*arguments)
+    gradients = tape.gradient(value, variables)
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    return value
 
 
 def keras_entrant(batch_size, train, sample, networks, optimizers, conditional=False):
@@ -359,20 +366,20 @@ def keras_cgan():
         noise = tf.random.normal((len(labels), 128))
         return generator(tf.concat([noise, labels], axis=1))
 
+    def discriminator_loss(fake, real, maps):  # here 1 says fake
+        both = [tf.concat([images, maps], axis=-1) for images in (fake, real)]
+        answers = tf.repeat([[1.0], [0.0]], [len(fake), len(real)], axis=0)
+        return error(answers, discriminator(tf.concat(both, axis=0)))
+
+    def generator_loss(labels, maps):
+        logits = discriminator(tf.concat([generate(labels), maps], axis=-1))
+        return error(tf.zeros_like(logits), logits)
+
     def train(real, labels):
         maps = tf.tile(labels[:, None, None], (1, 28, 28, 1))
-        one, zero = tf.ones((len(real), 1)), tf.zeros((len(real), 1))
-        both = [
-            tf.concat([images, maps], axis=-1) for images in (generate(labels), real)
-        ]
-        with tf.GradientTape() as tape:  # here 1 says fake
-            logits = discriminator(tf.concat(both, axis=0))
-            loss = error(tf.concat([one, zero], axis=0), logits)
-        keras_update(optimizers[1], tape, loss, discriminator)
-        with tf.GradientTape() as tape:
-            logits = discriminator(tf.concat([generate(labels), maps], axis=-1))
-            loss = error(zero, logits)
-        keras_update(optimizers[0], tape, loss, generator)
+        fake = generate(labels)
+        keras_update(optimizers[1], discriminator, discriminator_loss, fake, real, maps)
+        keras_update(optimizers[0], generator, generator_loss, labels, maps)
 
     def sample(labels, seed):
         tf.random.set_seed(seed)
@@ -417,21 +424,21 @@ def keras_wgan_gp():
         norms = tf.sqrt(tf.reduce_sum(squares, axis=(1, 2, 3)))  # should be safe at 0
         return tf.reduce_mean(tf.square(norms - 1.0))
 
-    def mean_output(images):
+    def generate(count):
+        return generator(tf.random.normal((count, 128)), training=True)
+
+    def output(images):
         return tf.reduce_mean(critic(images, training=True))
+
+    def critic_loss(real):
+        fake = generate(len(real))
+        return output(fake) - output(real) + 10.0 * penalty(real, fake)
 
     def train(real, labels):
         real = 2.0 * real - 1.0
         for _ in range(3):
-            with tf.GradientTape() as tape:
-                fake = generator(tf.random.normal((len(real), 128)), training=True)
-                loss = mean_output(fake) - mean_output(real)
-                loss += 10.0 * penalty(real, fake)
-            keras_update(optimizers[1], tape, loss, critic)
-        with tf.GradientTape() as tape:
-            fake = generator(tf.random.normal((len(real), 128)), training=True)
-            loss = -mean_output(fake)
-        keras_update(optimizers[0], tape, loss, generator)
+            keras_update(optimizers[1], critic, critic_loss, real)
+        keras_update(optimizers[0], generator, lambda: -output(generate(len(real))))
 
     def sample(labels, seed):
         tf.random.set_seed(seed)
@@ -452,6 +459,7 @@ ENTRANTS = {
     for f in (torch_dcgan, torch_cgan, torch_wgan_gp, keras_cgan, keras_wgan_gp)
 }
 REFERENCES = ("real", "real_resized")
+KINDS = ("gan", "cgan", "wgan")
 COLUMNS = ("fid", "kid", "precision", "recall", "coverage", "modes", "accuracy")
 
 
@@ -474,10 +482,9 @@ def train_and_sample(name, images, labels, asked, budget, seed):
         chosen = np.random.default_rng(seed).permutation(len(images))[: len(asked)]
         real = images[chosen].astype("float32") / 255.0
         if name == "real_resized":
-            copy = torch_entrant(lambda noise, _: enlarged(real), None, 32)
-            real = copy.sample(asked, seed)
+            resized = torch_entrant(lambda *_: to_torch(real, 32), None, 32)
+            return resized.sample(asked, seed), {}
         return real, {}
-    keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     import_torch().manual_seed(seed)
     entrant = ENTRANTS[name]()
@@ -492,14 +499,6 @@ def train_and_sample(name, images, labels, asked, budget, seed):
     facts = {"images": steps * entrant.batch_size, "steps": steps}
     facts |= {"seconds": round(seconds, 1), "conditional": entrant.conditional}
     return np.concatenate(parts).clip(0.0, 1.0), facts
-
-
-def enlarged(images):
-    """Returns images in [0, 1] as the 32-pixel entrants see them, in [-1, 1]."""
-    torch = import_torch()
-    images = torch.from_numpy(images).permute(0, 3, 1, 2)
-    images = torch.nn.functional.interpolate(images, size=(32, 32), mode="bilinear")
-    return 2.0 * images - 1.0
 
 
 def quality(args):
@@ -550,21 +549,48 @@ def quality(args):
 # --------------------------------------------------------------------------- speed
 
 
+def count(variables):
+    """Returns the number of weights in variables of either framework."""
+    return sum(int(np.prod(v.shape)) for v in variables)
+
+
 def speed_ours(kind, **settings):
     """Returns (make ready, step, counts of weights) for the zoo's own step."""
     import tensorflow as tf
 
     model, _ = recipe_model(kind, widths=(32, 64), batch_size=64, **settings)
     train = tf.function(model.train_step)
-    counts = [
-        sum(int(np.prod(v.shape)) for v in variables)
-        for variables in (model.generator_variables, model.discriminator_variables)
-    ]
-    return (
-        lambda *batch: tuple(map(tf.constant, batch)),
-        lambda *batch: train(batch)["generator_loss"],
-        counts,
-    )
+    variables = model.generator_variables, model.discriminator_variables
+
+    def ready(*batch):
+        return tuple(map(tf.constant, batch))
+
+    def step(*batch):
+        return train(batch)["generator_loss"]
+
+    return ready, step, [count(v) for v in variables]
+
+
+def usual_step(kind, generate, logits, softplus, mean, penalty, freeze, update):
+    """Returns the step that everyone writes, for either framework's functions."""
+
+    def discriminator_loss(real, fake, labels):
+        on_real, on_fake = logits(real, labels), logits(fake, labels)
+        if kind == "wgan":
+            return mean(on_fake) - mean(on_real) + penalty(real, fake)
+        return mean(softplus(-on_real)) + mean(softplus(on_fake))
+
+    def generator_loss(labels):
+        on_fake = logits(generate(labels), labels)
+        return mean(-on_fake if kind == "wgan" else softplus(-on_fake))
+
+    def step(images, labels):
+        for i in range(0, len(images), 64):  # five parts for a WGAN, else one
+            real, asked = images[i : i + 64], labels[i : i + 64]
+            update(1, discriminator_loss, real, freeze(generate(asked)), asked)
+        return update(0, generator_loss, asked)
+
+    return step
 
 
 def speed_keras(kind):
@@ -587,35 +613,19 @@ def speed_keras(kind):
     def logits(images, labels):
         return judge([images, labels] if kind == "cgan" else images, training=True)
 
-    def discriminator_loss(real, fake, labels):
-        outputs = logits(real, labels), logits(fake, labels)
-        if kind == "wgan":
-            extra = model.lipschitz.penalty(judge, real, fake, *outputs)
-            return tf.reduce_mean(outputs[1]) - tf.reduce_mean(outputs[0]) + extra
-        return tf.reduce_mean(tf.nn.softplus(-outputs[0])) + tf.reduce_mean(
-            tf.nn.softplus(outputs[1])
-        )
+    def update(index, loss, *arguments):
+        return keras_update(optimizers[index], networks[index], loss, *arguments)
 
-    @tf.function
-    def step(images, labels):
-        labels = tf.one_hot(labels, CLASSES)
-        for i in range(0, len(images), 64):
-            real, asked = images[i : i + 64], labels[i : i + 64]
-            fake = generate(asked)
-            with tf.GradientTape() as tape:
-                loss = discriminator_loss(real, fake, asked)
-            keras_update(optimizers[1], tape, loss, judge)
-        with tf.GradientTape() as tape:
-            outputs = logits(generate(asked), asked)
-            outputs = -outputs if kind == "wgan" else tf.nn.softplus(-outputs)
-            loss = tf.reduce_mean(outputs)
-        keras_update(optimizers[0], tape, loss, model.generator)
-        return loss
+    def penalty(real, fake):
+        return model.lipschitz.penalty(judge, real, fake, None, None)
 
-    counts = [
-        sum(int(np.prod(v.shape)) for v in n.trainable_variables) for n in networks
-    ]
-    return lambda *batch: tuple(map(tf.constant, batch)), step, counts
+    functions = tf.nn.softplus, tf.reduce_mean, penalty, tf.stop_gradient, update
+    step = tf.function(usual_step(kind, generate, logits, *functions))
+
+    def ready(images, labels):
+        return tf.constant(images), tf.one_hot(labels, CLASSES)
+
+    return ready, step, [count(n.trainable_variables) for n in networks]
 
 
 def speed_torch(kind, tuned):
@@ -663,30 +673,21 @@ def speed_torch(kind, tuned):
             outputs += (judge["directions"](labels) * features).sum(1, keepdim=True)
         return outputs
 
-    softplus = nn.functional.softplus
-
-    def discriminator_loss(real, fake, labels):
-        outputs = logits(real, labels), logits(fake, labels)
-        if kind == "wgan":
-            extra = torch_penalty(logits, real, fake)
-            return outputs[1].mean() - outputs[0].mean() + extra
-        return softplus(-outputs[0]).mean() + softplus(outputs[1]).mean()
-
-    def step(images, labels):
-        labels = nn.functional.one_hot(labels, CLASSES).float()
-        for real, asked in zip(images.split(64), labels.split(64), strict=True):
-            loss = discriminator_loss(real, generate(asked).detach(), asked)
-            descend(optimizers[1], loss)
-        outputs = logits(generate(asked), asked)
-        loss = (-outputs if kind == "wgan" else softplus(-outputs)).mean()
-        descend(optimizers[0], loss)
-        return loss.detach()
+    def update(index, loss, *arguments):
+        value = loss(*arguments)
+        descend(optimizers[index], value)
+        return value.detach()
 
     def ready(images, labels):
-        images = 2.0 * torch.from_numpy(images).permute(0, 3, 1, 2) - 1.0
-        return images.contiguous(memory_format=layout), torch.from_numpy(labels)
+        labels = nn.functional.one_hot(torch.from_numpy(labels), CLASSES).float()
+        return to_torch(images).contiguous(memory_format=layout), labels
 
-    return ready, step, [sum(p.numel() for p in n.parameters()) for n in networks]
+    def penalty(real, fake):
+        return torch_penalty(logits, real, fake)
+
+    functions = nn.functional.softplus, torch.mean, penalty, torch.Tensor.detach, update
+    step = usual_step(kind, generate, logits, *functions)
+    return ready, step, [count(n.parameters()) for n in networks]
 
 
 CONTESTANTS = {
@@ -722,10 +723,10 @@ def speed(args):
     from zoo.files import write_json
 
     pixels, labels = images.load("fashion_mnist", "train")
-    count = max(320, args.images // 320 * 320)
-    data = pixels[:count], labels[:count]
+    shown = max(320, args.images // 320 * 320)
+    data = pixels[:shown], labels[:shown]
     context, results = multiprocessing.get_context("spawn"), {}
-    for kind in args.only or ("gan", "cgan", "wgan"):
+    for kind in args.only or KINDS:
         pipes, counts = {}, {}
         for name in CONTESTANTS:
             pipes[name], theirs = context.Pipe()
@@ -742,7 +743,7 @@ def speed(args):
         for pipe in pipes.values():
             pipe.send("stop")
 
-        rates = {n: [count / s for s in times[1:]] for n, times in seconds.items()}
+        rates = {n: [shown / s for s in times[1:]] for n, times in seconds.items()}
         results[kind] = {"weights": counts["ours"], "images_per_second": rates}
         write_json(args.out, vars(args) | {"out": str(args.out), "results": results})
         medians = {name: statistics.median(rate) for name, rate in rates.items()}
@@ -750,7 +751,7 @@ def speed(args):
         generator, discriminator = counts["ours"]
         print(
             f"\n{kind}: {generator:,} + {discriminator:,} weights, {args.threads} "
-            f"threads, {args.repetitions} rounds of {count:,} images\n{'':9}"
+            f"threads, {args.repetitions} rounds of {shown:,} images\n{'':9}"
             f"{'images/s':>9} {'lowest-highest':>15} {'of ' + peer:>9} {'of keras':>9}"
         )
         for name, rate in rates.items():
@@ -777,6 +778,9 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, help="runs/gan_vs_peers_<contest>.json")
     args = parser.parse_args()
+    known = KINDS if args.contest == "speed" else (*ENTRANTS, *REFERENCES)
+    if unknown := set(args.only or ()) - set(known):
+        parser.error(f"--only takes {', '.join(known)}, not {', '.join(unknown)}")
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     args.out = args.out or Path(f"runs/gan_vs_peers_{args.contest}.json")
     args.images = args.images or {"quality": 120_000, "speed": 12_800}[args.contest]

@@ -114,3 +114,20 @@ def test_difference_is_a_share_of_the_largest_value():
     assert rms == pytest.approx(0.25 / np.sqrt(2))
     actual["b"] = np.array([np.nan])
     assert np.isnan(export.difference(expected, actual)).all()
+
+
+def test_a_rounded_format_that_is_too_far_off_is_an_error_or_left_out(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setitem(export.TOLERANCES, "dynamic", 0.0)
+    with pytest.raises(ValueError, match="differ from the model"):
+        export.export(model(), tmp_path, formats=("float16", "dynamic"))
+    assert list(tmp_path.iterdir()) == []
+    artifacts = export.export(
+        model(), tmp_path, formats=("float16", "dynamic"), strict=False
+    )
+    assert {a.format for a in artifacts} == {"saved_model", "float16"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "model_float16.tflite"]
+    monkeypatch.setitem(export.TOLERANCES, "saved_model", -1.0)
+    with pytest.raises(ValueError, match="differ from the model"):
+        export.export(model(), tmp_path, formats=("float16",), strict=False)

@@ -70,7 +70,7 @@ class TestPoints(GANContract):
     parameters = (20 + 36 + 14) + (18 + 35 + 6)
 
     def model(self):
-        model = GAN((2,), latent_dim=3, networks=MLP((6, 5)), loss="hinge")
+        model = GAN((2,), latent_dim=3, networks=MLP((6, 5)), loss="saturating")
         model.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
         return model
 

@@ -57,10 +57,58 @@ def test_perfect_samples(classifier):
 
 
 @pytest.mark.parametrize("dataset", ["photos/", "embedded"])
-def test_without_a_classifier_nothing_is_drawn(shelf, dataset):
-    model = Repeating(DIGITS)
-    assert quality.measure(model, DIGITS, dataset, shelf) == {}
-    assert not model.asked
+def test_without_a_classifier_images_are_compared_as_they_are(shelf, dataset):
+    fake = np.roll(DIGITS, 1, axis=1) / 255.0
+    found = quality.measure(Repeating(fake), DIGITS, dataset, shelf)
+    flat = [x.reshape(40, 64) for x in (DIGITS / 255.0, fake)]  # already 8 x 8
+    assert found["fid_pixels_8x8"] == pytest.approx(frechet_distance(*flat), rel=1e-3)
+    assert not any(name.startswith("modes") for name in found)
+
+
+def test_pixels_are_means_over_areas():
+    images = np.random.default_rng(0).random((3, 16, 24, 2)).astype("float32")
+    expected = images.reshape(3, 8, 2, 8, 3, 2).mean(axis=(2, 4)).reshape(3, -1)
+    np.testing.assert_allclose(quality.pixels(images), expected, rtol=1e-5)
+
+
+class Conditional(Repeating):
+    """Gives real images of the class asked for, but of class 1 always those of 0."""
+
+    condition_dim = 3
+
+    def __init__(self, images, labels):
+        self.images, self.labels = images, labels
+
+    def sample(self, count, conditions, seed=None):
+        label = conditions[0] if conditions[0] != 1 else 0
+        return self.images[self.labels == label][:count]
+
+
+def test_classes_are_compared_one_by_one(shelf, classifier):
+    images = np.random.default_rng(1).random((300, 8, 8, 1)).astype("float32")
+    # Before training it calls all images the same: let it be undecided on average.
+    bias = classifier.network.get_layer("logits").bias
+    bias.assign(-classifier.predict(images, verbose=0).mean(axis=0))
+    examples = {"images": images[:4]}
+    presets.save(classifier, "classifier_mnist", shelf, examples, summary="tiny")
+    labels = classifier.predict(images, verbose=0).argmax(axis=1)
+    assert np.bincount(labels, minlength=3).min() > 5
+    real = images, labels
+    found = quality.measure_classes(Conditional(*real), real, real, "mnist", shelf)
+    assert found["accuracy_by_class_classifier_mnist"] == "1 0 1"
+    assert found["class_accuracy_classifier_mnist"] == pytest.approx(2 / 3, abs=1e-4)
+    covered = found["covered_by_class_classifier_mnist"].split()
+    assert covered[0] == covered[2] == "1" and float(covered[1]) < 1
+    fid = [float(x) for x in found["fid_by_class_classifier_mnist"].split()]
+    assert fid[1] > 100 * max(abs(fid[0]), abs(fid[2]))
+    assert quality.measure_classes(Conditional(*real), real, real, "x/", shelf) == {}
+
+
+def test_an_adversarial_model_is_watched_by_the_features_of_its_data(shelf):
+    callbacks, monitor = quality.watch(DIGITS, "mnist", shelf)
+    assert monitor == "fid_classifier_mnist"
+    assert [type(c).__name__ for c in callbacks] == ["Evaluate", "CollapseWatch"]
+    assert quality.watch(DIGITS, "photos/", shelf)[1] == "fid_pixels_8x8"
 
 
 def test_a_draw_has_a_seed_for_each_batch_and_fits_a_picture():

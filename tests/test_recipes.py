@@ -74,6 +74,56 @@ def test_vae_recipe_trains_on_a_users_folder_and_can_be_used_again(photos, tmp_p
     assert not (target / "model_int8.tflite").exists()
 
 
+@pytest.fixture
+def classes(tmp_path):
+    """Returns a folder of small grey pictures with a sub-folder per class."""
+    rng = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        folder = tmp_path / "classes" / name
+        folder.mkdir(parents=True)
+        for index in range(40):
+            low = 128 * (name == "light")
+            image = rng.integers(low, low + 128, (8, 8), dtype="uint8")
+            Image.fromarray(image).save(folder / f"{index}.png")
+    return tmp_path / "classes"
+
+
+@pytest.mark.parametrize("recipe", ["gan", "wgan", "cgan"])
+def test_adversarial_recipe_trains_resumes_longer_and_can_be_used_again(
+    recipe, classes, tmp_path, capsys
+):
+    run = tmp_path / "run"
+    flags = f"--data {classes} --batch-size 8 --widths 4 8 --latent-dim 3".split()
+    flags += ["--run-dir", str(run)]
+    assert cli.main(["train", recipe, *flags, "--epochs", "1"]) == 0
+    assert cli.main(["train", recipe, *flags, "--epochs", "2", "--resume"]) == 0
+    for file in (
+        "samples.png",
+        "samples/epoch-0002.png",
+        "model.keras",
+        "export/1/saved_model.pb",
+        "export/model_float32.tflite",
+        "export/model_float16.tflite",
+    ):
+        assert (run / file).is_file(), file
+    report = json.loads((run / "report.json").read_text())
+    assert report["recipe"] == recipe and report["config"]["epochs"] == 2
+    log = (run / "log.csv").read_text().splitlines()
+    assert len(log) == 3 and "fid_pixels_8x8" in log[0] and "diversity" in log[0]
+    picture = tmp_path / "more.png"
+    assert cli.main(["sample", str(run), "--count", "4", "--out", str(picture)]) == 0
+    assert picture.is_file()
+    assert cli.main(["evaluate", str(run)]) == 0
+    assert "best: the epoch of the lowest Frechet distance" in capsys.readouterr().out
+
+
+def test_wgan_recipe_wants_one_way_to_bound_the_slope(tmp_path, capsys):
+    flags = ["--clip", "0.01", "--run-dir", str(tmp_path / "run")]
+    assert cli.main(["train", "wgan", *flags]) == 1
+    assert "Received --penalty 10.0 --clip 0.01" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_plain_autoencoder_leaves_its_codes_far_from_the_prior():
     """Why its random samples are worse: nothing pulls codes to where they are drawn."""
     train, _, _ = vae.data(vae.Config())

@@ -1,4 +1,4 @@
-"""How good a generative model's samples are, by the classifier of its data.
+"""How good a generative model's samples are, by the features of its data.
 
     results = negative_elbo_and_such | quality.measure(model, test, "fashion_mnist")
 
@@ -44,6 +44,29 @@ CLASS_PROTOCOL = (
 )
 
 
+def extractor_of(dataset, shelf=presets.SHELF):
+    """Returns what images of a data set are compared by.
+
+    Args:
+        dataset: The images' name, as recipes know it.
+        shelf: Directory of presets.
+
+    Returns:
+        The `zoo.metrics.extractors.Extractor` of their classifier or, without one, as
+        for a user's own folder, `pixels_8x8`: the image itself, reduced.
+    """
+    name = CLASSIFIERS.get(dataset)
+    if name in presets.names(shelf):
+        return extractors.of_model(presets.load(name, shelf), name)
+    return extractors.Extractor("pixels_8x8", pixels)
+
+
+def pixels(images):
+    """Returns images as rows of `8 * 8 * channels` means over an area."""
+    small = tf.image.resize(images, (8, 8), "area")
+    return tf.reshape(small, (tf.shape(small)[0], 64 * images.shape[-1]))
+
+
 def measure(model, test, dataset, shelf=presets.SHELF):
     """Draws samples of a model and compares them with test images.
 
@@ -55,19 +78,14 @@ def measure(model, test, dataset, shelf=presets.SHELF):
         shelf: Directory of presets.
 
     Returns:
-        As `sample_quality`; nothing if no classifier of these images is on the shelf,
-        as for a user's own folder.
+        As `sample_quality`.
 
     Example:
-        >>> measure(model, test, "photos/")
-        {}
+        >>> measure(model, test, "photos/")["fid_pixels_8x8"]
+        3.217
     """
-    name = CLASSIFIERS.get(dataset)
-    if name not in presets.names(shelf):
-        return {}
     real = test[:10_000]
-    extractor = extractors.of_model(presets.load(name, shelf), name)
-    return sample_quality(real, draw(model, len(real)), extractor)
+    return sample_quality(real, draw(model, len(real)), extractor_of(dataset, shelf))
 
 
 def measure_classes(model, test, train, dataset, shelf=presets.SHELF):
@@ -86,10 +104,10 @@ def measure_classes(model, test, train, dataset, shelf=presets.SHELF):
         order of the classes, `accuracy`, `fid` and `covered`, as text. Nothing if no
         classifier of these images is on the shelf.
     """
-    name = CLASSIFIERS.get(dataset)
-    if name not in presets.names(shelf):
+    extractor = extractor_of(dataset, shelf)
+    name = extractor.name
+    if name not in CLASSIFIERS.values():
         return {}
-    extractor = extractors.of_model(presets.load(name, shelf), name)
     rows = []
     for label in range(model.condition_dim):
         real, other = (x[y == label][:1000] for x, y in (test, train))
@@ -123,26 +141,14 @@ def watch(real, dataset, shelf=presets.SHELF):
 
     Returns:
         `(callbacks, monitor)`: a measurement of the Frechet distance after each epoch,
-        the guard against collapse, and the name under which the distance is logged. It
-        is taken between features of the images' classifier or, without one, between
-        images of 8 x 8 pixels.
+        the guard against collapse, and the name under which the distance is logged.
     """
-    name = CLASSIFIERS.get(dataset)
-    if name in presets.names(shelf):
-        extractor = extractors.of_model(presets.load(name, shelf), name)
-    else:
-        extractor = extractors.Extractor("pixels_8x8", pixels)
+    extractor = extractor_of(dataset, shelf)
     callbacks = [
         streaming.Evaluate(real, extractor, lambda model: draw(model, len(real))),
         CollapseWatch(extractor.extract, real, lambda model: draw(model, 1000)),
     ]
     return callbacks, f"fid_{extractor.name}"
-
-
-def pixels(images):
-    """Returns images as rows of `8 * 8 * channels` means over an area."""
-    small = tf.image.resize(images, (8, 8), "area")
-    return tf.reshape(small, (tf.shape(small)[0], 64 * images.shape[-1]))
 
 
 def sample_quality(real, fake, extractor):
@@ -151,19 +157,20 @@ def sample_quality(real, fake, extractor):
     Args:
         real: `(count, height, width, channels)`, uint8 or floats in [0, 1].
         fake: The same; sizes and counts may differ.
-        extractor: A `zoo.metrics.extractors.Extractor` of a classifier.
+        extractor: A `zoo.metrics.extractors.Extractor`.
 
     Returns:
         `{metric_extractor: float}`, to four digits: `fid`, `kid`, `precision`,
-        `recall`, `density`, `coverage`, `modes` (classes covered) and `reverse_kl`
-        (nats).
+        `recall`, `density`, `coverage` and, if the extractor is a classifier, `modes`
+        (classes covered) and `reverse_kl` (nats).
 
     Raises:
         ValueError: If a value leaves the range or is NaN, or if there are 5 images or
             fewer.
     """
-    outputs = (extractor.extract(np.asarray(images)) for images in (real, fake))
-    results = evaluate.measure(*outputs, extractor.name, METRICS)
+    outputs = [extractor.extract(np.asarray(images)) for images in (real, fake)]
+    metrics = METRICS if outputs[1].logits is not None else METRICS[:-1]
+    results = evaluate.measure(*outputs, extractor.name, metrics)
     return {name: float(f"{entry['value']:.4g}") for name, entry in results.items()}
 
 

@@ -193,11 +193,16 @@ class Run:
         table = report.table(metrics["best"].items())
         print(f"\nTest data, best epoch:\n{table}\n({protocol})\n")
         paths = draw(chosen)
-        artifacts = export.export(chosen, self.directory / "export", examples(chosen))
+        facts = self.finish(chosen, metrics, images_per_epoch)
+        artifacts = export.export(
+            chosen, self.directory / "export", examples(chosen), strict=False
+        )
         print(
             f"Exported, run, and compared with the model:\n{export.describe(artifacts)}"
         )
-        facts = self.finish(chosen, metrics, images_per_epoch)
+        left_out = {*export.LITERT_FORMATS} - {a.format for a in artifacts}
+        if left_out:
+            print(f"Left out, too far from the model: {', '.join(sorted(left_out))}")
         paths = [*paths, *(self.directory / n for n in ("model.keras", "report.json"))]
         print("\nWrote\n" + "\n".join(f"  {path}" for path in paths))
         hints = [*hints, f"tensorboard --logdir {self.directory}/tensorboard"]
