@@ -1,7 +1,7 @@
 """The chores every `train_step` shares, so that it can read like its paper.
 
 `minimize` is the only place that knows about mixed precision and `tf.distribute`;
-`normal` draws noise that differs by replica; `means` and `track` turn loss tensors
+`normal` and `uniform` draw noise that differs by replica; `means` and `track` turn loss tensors
 into Keras logs; `random_states` finds what a `.keras` file forgets. There is no
 training loop here: that is `keras.Model.fit`.
 """
@@ -38,13 +38,52 @@ def minimize(loss, tape, variables, optimizer):
             f"The loss does not depend on {', '.join(unreached)}. Leave these out of "
             "the variables to update, or compute the loss from them under the tape."
         )
+    # An embedding's gradient is sparse; clipping by the global norm needs it dense.
+    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
     optimizer.apply(gradients, variables)
+
+
+def mean_over_replicas(values):
+    """Averages values of which each replica may have another number, such as tokens.
+
+    `minimize` averages the losses of the replicas; were they plain means, a token
+    among few would weigh more than one among many.
+
+    Args:
+        values: `(count,)`, of this replica.
+
+    Returns:
+        Scalar, whose average over the replicas is the mean of all their values.
+    """
+    count = tf.cast(tf.size(values), values.dtype)
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        context = tf.distribute.get_replica_context()
+        count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / replicas
+    return tf.reduce_sum(values) / tf.maximum(count, 1.0)
+
+
+def next_seed(seed_generator):
+    """Returns a seed for `tf.random.stateless_*`, new at every step and replica.
+
+    Keras' own draws repeat on all replicas, which halves the noise of two of them.
+
+    Args:
+        seed_generator: A `keras.random.SeedGenerator`, advanced by one draw.
+
+    Returns:
+        `(2,)` integer tensor.
+    """
+    seed = seed_generator.next()
+    context = tf.distribute.get_replica_context()
+    if context is not None:
+        replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
+        seed += tf.stack([replica, tf.zeros_like(replica)])
+    return seed
 
 
 def normal(shape, seed_generator):
     """Draws standard normal noise, different in every step and on every replica.
-
-    Keras' own draws repeat on all replicas, which halves the noise of two of them.
 
     Args:
         shape: Of the result; may hold scalar tensors.
@@ -53,12 +92,12 @@ def normal(shape, seed_generator):
     Returns:
         float32 tensor of `shape`.
     """
-    seed = seed_generator.next()
-    context = tf.distribute.get_replica_context()
-    if context is not None:
-        replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
-        seed += tf.stack([replica, tf.zeros_like(replica)])
-    return tf.random.stateless_normal(shape, seed)
+    return tf.random.stateless_normal(shape, next_seed(seed_generator))
+
+
+def uniform(shape, seed_generator):
+    """Draws noise as `normal` does, uniform in [0, 1)."""
+    return tf.random.stateless_uniform(shape, next_seed(seed_generator))
 
 
 def means(*names):
@@ -66,12 +105,14 @@ def means(*names):
     return {name: keras.metrics.Mean(name=name) for name in names}
 
 
-def track(trackers, values):
+def track(trackers, values, weight=None):
     """Folds values into their running means and returns the logs of this step.
 
     Args:
         trackers: What `means` returned.
         values: `{name: scalar}`, with exactly the same names.
+        weight: How much this batch counts, say its number of tokens; by default all
+            batches count the same.
 
     Returns:
         `{name: mean so far this epoch}`.
@@ -82,7 +123,7 @@ def track(trackers, values):
     if trackers.keys() != values.keys():
         raise ValueError(f"Expected {sorted(trackers)}, received {sorted(values)}.")
     for name, value in values.items():
-        trackers[name].update_state(value)
+        trackers[name].update_state(value, sample_weight=weight)
     return {name: tracker.result() for name, tracker in trackers.items()}
 
 
