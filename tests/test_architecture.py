@@ -35,8 +35,9 @@ ALLOWED = {
     "run": {"callbacks", "files", "report", "training"},
     "terminal": set(),
     "training": {"layers"},
+    "vocabulary": {"files", "layers"},
 }
-MODEL_MAY_IMPORT = {"distributions", "layers", "losses", "training"}
+MODEL_MAY_IMPORT = {"distributions", "layers", "losses", "training", "vocabulary"}
 FILES = sorted((ROOT / "zoo").rglob("*.py"))
 MODELS = sorted({p.stem for p in (ROOT / "zoo").glob("*.py")} - ALLOWED.keys())
 
