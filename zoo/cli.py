@@ -215,7 +215,7 @@ def sample(
 def export(
     source: Name,
     directory: Name,
-    formats: tuple[str, ...] = ("float32", "float16", "dynamic", "int8"),
+    formats: tuple[str, ...] | None = None,
     version: int = 1,
 ) -> None:
     """Writes SavedModel and LiteRT files and prints how far each is from the model.
@@ -223,7 +223,7 @@ def export(
     Args:
         source: name of a preset, or folder of a run
         directory: where to write; made if missing
-        formats: LiteRT files to write
+        formats: of float32, float16, dynamic, int8; all that can be by default
         version: folder of the SavedModel, as TF Serving numbers them
     """
     from zoo import export as exporter

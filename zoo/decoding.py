@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-#: Scores what is no hypothesis; finite, so that no difference of two is NaN.
-IMPOSSIBLE = -1e30
+#: Scores what is no hypothesis, and as a logit forbids a token; finite, so that no
+#: difference of two is NaN.
+IMPOSSIBLE = -1e9
 
 
 class Hypotheses(NamedTuple):

@@ -8,9 +8,9 @@ https://arxiv.org/abs/1409.3215, which must squeeze a sentence into one vector.
 
     source --encoder--> outputs, last states --decoder, a token a step--> target
 
-Read in order: the recurrent cells, `scan`, which runs them over time, the encoder, the
-decoder, the model that trains both. How sentences are searched for is in
-`zoo.decoding`, how they become numbers in `zoo.vocabulary`.
+The networks are in `zoo.recurrent`, how sentences are searched for in `zoo.decoding`,
+how they become numbers in `zoo.vocabulary`; here is the model that joins and trains
+them.
 """
 
 import dataclasses
@@ -24,58 +24,18 @@ from keras import layers
 
 from zoo import decoding
 from zoo.layers import register
+from zoo.recurrent import Decoder, Encoder, Recurrent, Settings
 from zoo.training import mean_over_replicas, means, minimize, next_seed, track, uniform
-from zoo.vocabulary import END, PADDING, START, Vocabulary
+from zoo.vocabulary import END, PADDING, START
 
-#: Added to the attention score of padding, and to the logit of what is never said.
-NEVER = -1e9
-#: How long the longest translation may be: so many tokens for each of the source's.
-TOKENS_PER_TOKEN, MORE_TOKENS = 2, 10
-
-
-class Settings:
-    """A frozen dataclass that Keras can store in a model's configuration."""
-
-    def get_config(self):
-        """Returns the arguments of `__init__`, under their own names."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns what `get_config` described."""
-        return cls(**config)
-
-
-@register
-@dataclasses.dataclass(frozen=True)
-class Recurrent(Settings):
-    """Shape of a stack of recurrent layers.
-
-    Args:
-        cell: `"lstm"` (Hochreiter & Schmidhuber 1997, with a forget gate) or `"gru"`
-            (Cho et al. 2014, https://arxiv.org/abs/1406.1078).
-        units: Width of each layer, in an encoder of each direction.
-        layers: From 1 to 4.
-        dropout: Share of each layer's inputs that training sets to 0.
-        residual: Adds the input of each layer but the first to its output.
-    """
-
-    cell: str = "lstm"
-    units: int = 256
-    layers: int = 1
-    dropout: float = 0.0
-    residual: bool = False
-
-    def __post_init__(self):
-        if self.cell not in CELLS or self.units < 1 or not 1 <= self.layers <= 4:
-            raise ValueError(
-                "`cell` is 'lstm' or 'gru', `units` 1 or more, `layers` from 1 to 4. "
-                f"Received: {self}."
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"`dropout` is a share from 0 to below 1. Received: {self}."
-            )
+#: Tokens after which a translation is cut, unless another number is asked for.
+MAX_LENGTH = 128
+#: Tokens of a sentence on a device, where sizes are fixed: in the source and after.
+DEVICE_LENGTH = 64
+#: Rows of a step on a device, and the width of its beam.
+DEVICE_BEAM = 5
+#: What a search takes.
+IDS = tf.TensorSpec((None, None), tf.int32, name="source")
 
 
 @register
@@ -128,482 +88,583 @@ class Teaching(Settings):
         return tf.maximum(share, self.floor)
 
 
-# -------------------------------------------------------------------- recurrent cells
+@register
+class Perplexity(keras.metrics.Mean):
+    """Logs the exponential of the mean of what it is given, nats per token."""
+
+    def result(self):
+        """Returns the effective number of tokens that the model hesitates between."""
+        return tf.exp(super().result())
 
 
-def lstm(product, inputs, state):
-    """Takes one step of a long short-term memory.
+class Translation(NamedTuple):
+    """One hypothesis: its text and its score, as of `zoo.decoding.Hypotheses`."""
 
-    Args:
-        product: Multiplies its argument with the cell's next matrix, and adds to it
-            what does not depend on this layer's past.
-        inputs: List of `(..., width)`, what this step reads beside that.
-        state: `(hidden, memory)`, each `(..., units)`.
-
-    Returns:
-        The next state; its first entry is the output.
-    """
-    hidden, memory = state
-    gates = product(tf.concat([*inputs, hidden], axis=-1))
-    write, forget, new, show = tf.split(gates, 4, axis=-1)
-    memory = tf.sigmoid(forget) * memory + tf.sigmoid(write) * tf.tanh(new)
-    return tf.sigmoid(show) * tf.tanh(memory), memory
+    text: str
+    score: float
 
 
-def gru(product, inputs, state):
-    """Takes one step of a gated recurrent unit; arguments as for `lstm`."""
-    (hidden,) = state
-    gates = tf.sigmoid(product(tf.concat([*inputs, hidden], axis=-1)))
-    reset, update = tf.split(gates, 2, axis=-1)
-    new = tf.tanh(product(tf.concat([*inputs, reset * hidden], axis=-1)))
-    return (update * hidden + (1.0 - update) * new,)
-
-
-class Cell(NamedTuple):
-    """What the networks must know of a cell: its gates decide all sizes."""
-
-    step: callable
-    gates: tuple  #: gates that each of its products computes
-    states: int  #: vectors that it carries from step to step
-
-    def bias(self, shape, dtype=None):
-        """Initialises biases: 0, but 1 where an LSTM would forget at first."""
-        bias = np.zeros(shape)
-        if self.step is lstm:
-            bias[shape[0] // 4 : shape[0] // 2] = 1.0
-        return tf.constant(bias, dtype)
-
-
-CELLS = {"lstm": Cell(lstm, (4,), 2), "gru": Cell(gru, (2, 1), 1)}
-
-
-def scan(step, weights, offsets, states, constants, training):
-    """Runs a recurrence over time, fast in both directions.
-
-    All that a step multiplies with weights goes through products `offsets[k][time] +
-    x @ weights[k]`. So a gradient of the weights need not be summed up step by step,
-    which costs as much as the recurrence itself: back-propagation through the loop
-    yields that of the offsets, and one product with all inputs `x` that of the weights.
+@register
+class Seq2Seq(keras.Model):
+    """Learns to turn sentences into sentences.
 
     Args:
-        step: `(product, states, constants) -> (states, output)`, where `product(x)`
-            uses the matrices one after the other, each once.
-        weights: List of `(inputs, outputs)` matrices, or of equal stacks of them.
-        offsets: As many, each `(time, ..., batch, outputs)`.
-        states: Tuple of tensors before the first step.
-        constants: Tuple of tensors, the same in all steps.
-        training: Whether gradients will be asked for.
+        source_vocabulary: `zoo.vocabulary.Vocabulary` of what is read.
+        target_vocabulary: Of what is written.
+        embedding_dim: Width of a token's vector, in both.
+        encoder: A `Recurrent`; its units are of each direction.
+        decoder: A `Recurrent`; its units are also those of the attention.
+        attention: Whether the decoder looks back at the source.
+        tied: Which tables of token vectors are one: `"none"`, `"decoder"` (its output
+            layer is the table of its inputs; Press & Wolf 2017,
+            https://arxiv.org/abs/1608.05859) or `"all"` (the encoder's too, for one
+            vocabulary).
+        teaching: A `Teaching`: label smoothing, scheduled sampling.
+        **kwargs: Passed to `keras.Model`.
 
-    Returns:
-        The outputs, `(time, ...)`.
+    Shapes:
+        in: `(source, target)`, token ids `(batch, time)` each, int32, with the end
+            token, without start, padded with 0 behind; a batch of `fit` likewise.
+            Padding changes no number.
+        out: `(batch, target time, target vocabulary)` float32 logits of each target
+            token, given the source and the target before it.
+
+    Raises:
+        ValueError: If an argument is not one of the above, naming it.
+
+    Logs:
+        loss: Cross-entropy, nats per token over real tokens, in training against
+            smoothed labels.
+        nll: The same against the labels themselves.
+        perplexity: `exp(nll)`, a number of tokens.
+        accuracy: Share of the real tokens whose logit is the largest.
+
+    Source:
+        See the module; clip gradients by the optimizer's `global_clipnorm` (Pascanu et
+        al. 2013, https://arxiv.org/abs/1211.5063).
+
+    Example:
+        vocabulary = Vocabulary.learn(["one two", "1 2"], size=20)
+        model = Seq2Seq(vocabulary, vocabulary, embedding_dim=32, tied="all")
+        model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0))
+        model.fit(batches, epochs=10)
+        model.translate(["one two"], beam=5)
     """
-    nested = (tuple(offsets), tuple(states), tuple(constants))
-    if not training:
-        return _loop(step, weights, *nested, record=False)[0]
-    count = len(weights)
 
-    @tf.custom_gradient
-    def run(*tensors):
-        weights, others = tensors[:count], tensors[count:]
-        with tf.GradientTape() as tape:
-            tape.watch(others)
-            parts = tf.nest.pack_sequence_as(nested, others)
-            output, *inputs = _loop(step, weights, *parts, record=True)
-
-        def gradient(upstream):
-            found = tape.gradient(
-                output, others, upstream, unconnected_gradients="zero"
+    def __init__(
+        self,
+        source_vocabulary,
+        target_vocabulary,
+        embedding_dim=256,
+        encoder=None,
+        decoder=None,
+        attention=True,
+        tied="none",
+        teaching=None,
+        **kwargs,
+    ):
+        if tied not in ("none", "decoder", "all") or embedding_dim < 1:
+            raise ValueError(
+                "`tied` is 'none', 'decoder' or 'all', and `embedding_dim` a count. "
+                f"Received tied={tied!r}, embedding_dim={embedding_dim}."
             )
-            of_weights = [
-                tf.einsum("t...bi,t...bo->...io", x, of_offset)
-                for x, of_offset in zip(inputs, found, strict=False)  # offsets first
-            ]
-            return [*of_weights, *found]
-
-        return output, gradient
-
-    return run(*weights, *tf.nest.flatten(nested))
-
-
-def _loop(step, weights, offsets, states, constants, record):
-    """Returns the outputs and, if asked to record, the inputs of every product."""
-    time = offsets[0].shape[0] or tf.shape(offsets[0])[0]
-    dtype = offsets[0].dtype
-    apply = [_affine(matrix) for matrix in weights]
-    read = [tf.TensorArray(dtype, time).unstack(part) for part in offsets]
-    written = [tf.TensorArray(dtype, time) for _ in range(1 + record * len(weights))]
-
-    def body(now, states, written):
-        inputs = []
-
-        def product(x):
-            index = len(inputs)
-            inputs.append(x)
-            return apply[index](x, read[index].read(now))
-
-        states, output = step(product, states, constants)
-        values = [output, *inputs][: len(written)]
-        written = [a.write(now, v) for a, v in zip(written, values, strict=True)]
-        return now + 1, states, written
-
-    _, _, written = tf.while_loop(
-        lambda now, *_: now < time, body, (0, states, written)
-    )
-    return [array.stack() for array in written]
-
-
-def _affine(weights):
-    """Returns `(x, offset) -> x @ weights + offset`, the weights being constant.
-
-    A product with a transposed matrix packs it anew at each step; this one does once.
-    """
-    transposed = tf.linalg.matrix_transpose(weights)
-
-    @tf.custom_gradient
-    def apply(x, offset):
-        return tf.matmul(x, weights) + offset, lambda g: (tf.matmul(g, transposed), g)
-
-    return apply
-
-
-# ------------------------------------------------------------------ encoder, decoder
-
-
-class RecurrentLayer(layers.Layer):
-    """What the encoder and the decoder share: a shape, weights and noise."""
-
-    def __init__(self, recurrent=None, **kwargs):
+        if tied == "all" and source_vocabulary.pieces != target_vocabulary.pieces:
+            raise ValueError(
+                "tied='all' shares one table between both vocabularies: they must be "
+                f"the same. Received {len(source_vocabulary)} and "
+                f"{len(target_vocabulary)} pieces that differ."
+            )
         super().__init__(**kwargs)
-        self.recurrent = recurrent or Recurrent()
-        self.cell = CELLS[self.recurrent.cell]
-        self.seed_generator = keras.random.SeedGenerator()
+        self.source_vocabulary = source_vocabulary
+        self.target_vocabulary = target_vocabulary
+        self.embedding_dim = embedding_dim
+        self.encoder_settings = encoder or Recurrent(units=256)
+        self.decoder_settings = decoder or Recurrent(units=512)
+        self.attention = attention
+        self.tied = tied
+        self.teaching = teaching or Teaching()
 
-    def add_cell(self, name, inputs, others):
-        """Makes the weights of one layer in one direction.
+        size = len(target_vocabulary)
+        self.target_table = layers.Embedding(size, embedding_dim, name="target")
+        self.source_table = self.target_table
+        if tied != "all":
+            self.source_table = layers.Embedding(
+                len(source_vocabulary), embedding_dim, name="source"
+            )
+        self.encoder = Encoder(self.encoder_settings, name="encoder")
+        readout = None if tied == "none" else embedding_dim
+        self.decoder = Decoder(self.decoder_settings, attention, readout)
+        vectors, width = (None, None, embedding_dim), 2 * self.encoder_settings.units
+        for table in (self.source_table, self.target_table):
+            table.build((None, None)) if not table.built else None
+        self.encoder.build(vectors)
+        self.encoder.built = True
+        self.decoder.build(vectors, (None, width), (None, None, width))
+        self.decoder.built = True
+        if tied == "none":
+            self.output_kernel = self.add_weight(
+                (self.decoder.readout, size), "glorot_uniform", name="output_kernel"
+            )
+        self.output_bias = self.add_weight((size,), "zeros", name="output_bias")
+        self.seed_generator = keras.random.SeedGenerator()
+        self.trackers = means("loss", "nll", "accuracy")
+        self.trackers["perplexity"] = Perplexity(name="perplexity")
+        self.searches = {}  # traced once for each set of options
+        self.built = True
+
+    # ---------------------------------------------------------------- the networks
+
+    def encode(self, source, training=False):
+        """Returns the encoder's outputs, its last states, and the source's lengths."""
+        lengths = tf.reduce_sum(tf.cast(source != PADDING, tf.int32), axis=1)
+        vectors = self.source_table(source)
+        return *self.encoder(vectors, lengths, training=training), lengths
+
+    def readouts(self, source, shown, training=False):
+        """Returns the `(batch, time, readout)` after each token shown."""
+        outputs, last, lengths = self.encode(source, training)
+        vectors = self.target_table(shown)
+        return self.decoder(vectors, last, outputs, lengths, training=training)
+
+    def output_weights(self):
+        """Returns the matrix and the bias that make logits of readouts."""
+        kernel = (
+            self.output_kernel
+            if self.tied == "none"
+            else tf.transpose(self.target_table.embeddings)
+        )
+        return (
+            tf.cast(part, self.compute_dtype) for part in (kernel, self.output_bias)
+        )
+
+    def logits(self, readouts):
+        """Returns the `(rows, vocabulary)` float32 logits of `(rows, readout)`."""
+        kernel, bias = self.output_weights()
+        return tf.cast(tf.matmul(readouts, kernel) + bias, tf.float32)
+
+    def call(self, inputs, training=False):
+        """Returns the logits of all target tokens."""
+        source, target = inputs
+        readouts = self.readouts(source, before(target), training)
+        flat = self.logits(tf.reshape(readouts, (-1, self.decoder.readout)))
+        return tf.reshape(flat, (*tf.unstack(tf.shape(target)), flat.shape[-1]))
+
+    # ----------------------------------------------------------------- training
+
+    def losses_on(self, source, target, shown, training):
+        """Returns the values to log, each of one entry per real token of the batch."""
+        readouts = self.readouts(source, shown, training)
+        real = target != PADDING  # nothing is spent on predicting padding
+        labels = tf.boolean_mask(target, real)
+        logits = self.logits(tf.boolean_mask(readouts, real))
+        nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        of_label = tf.gather(logits, labels, axis=1, batch_dims=1)
+        loss = nll
+        if training and self.teaching.label_smoothing:
+            # cross-entropy against (1 - share) * label + share * uniform
+            surplus = of_label - tf.reduce_mean(logits, axis=-1)
+            loss += self.teaching.label_smoothing * surplus
+        hits = of_label >= tf.reduce_max(logits, axis=-1)
+        return {
+            "loss": loss,
+            "nll": nll,
+            "perplexity": nll,
+            "accuracy": tf.cast(hits, tf.float32),
+        }
+
+    def shown(self, source, target):
+        """Returns what the decoder reads in training: the true tokens, or some drawn.
+
+        The decoder runs freely once, without gradient, to draw them. Given its inputs
+        it is deterministic, so the pass with gradient that follows takes the very
+        steps it would have taken drawing them itself (but for dropout), and stays as
+        fast as teacher forcing.
+        """
+        true = before(target)
+        if self.teaching.sampling == "none":
+            return true
+        chance = self.teaching.truth(self.optimizer.iterations)
+        keep = uniform(tf.shape(true), self.seed_generator) < chance
+        seed = next_seed(self.seed_generator)
+        step, state = self.stepper(source)
+        columns = tf.range(tf.shape(true)[1])[None]
+
+        def body(time, last, shown, state):
+            logits, state = step(last, state)
+            here = tf.stack([tf.zeros_like(seed[0]), tf.cast(time, seed.dtype)])
+            drawn = tf.random.stateless_categorical(logits, 1, seed + here)
+            drawn = tf.where(columns == time + 1, tf.cast(drawn, tf.int32), shown)
+            shown = tf.where(keep, shown, drawn)
+            return time + 1, tf.gather(shown, time + 1, axis=1), shown, state
+
+        _, _, shown, _ = tf.while_loop(
+            lambda time, *_: time < tf.shape(true)[1] - 1,
+            body,
+            (0, true[:, 0], true, state),
+        )
+        return shown
+
+    def train_step(self, data):
+        """Updates all weights on one batch of source and target sentences."""
+        source, target = pair(data)
+        shown = self.shown(source, target)
+        with tf.GradientTape() as tape:
+            losses = self.losses_on(source, target, shown, training=True)
+            loss = mean_over_replicas(losses["loss"])
+        minimize(loss, tape, self.trainable_variables, self.optimizer)
+        return track(self.trackers, losses)
+
+    def test_step(self, data):
+        """Measures the same, with the true tokens shown, without smoothing."""
+        source, target = pair(data)
+        losses = self.losses_on(source, target, before(target), training=False)
+        return track(self.trackers, losses)
+
+    # ---------------------------------------------------------------- translation
+
+    def stepper(self, source, cover=False):
+        """Returns `(step, state)` for `zoo.decoding`.
 
         Args:
-            name: Of the layer.
-            inputs: Width of what is known for all steps at once; 0 for nothing.
-            others: Width of what is read step by step, the layer's own output apart.
+            source: `(batch, time)` ids.
+            cover: Whether to add up, as `state["coverage"]`, the attention that each
+                source token got: `(rows, time)`.
+        """
+        outputs, last, lengths = self.encode(source)
+        memory = self.decoder.memory(outputs, lengths)
+        return self.step_with(memory), self.first_state(source, last, cover)
+
+    def first_state(self, source, last, cover=False):
+        """Returns the state before the first token."""
+        state = {"recurrent": self.decoder.start(last)}
+        if cover:
+            state["coverage"] = tf.zeros_like(source, tf.float32)
+        return state
+
+    def step_with(self, memory):
+        """Returns the step of `zoo.decoding` for sentences in the decoder's memory."""
+        kernel, bias = self.output_weights()
+        never = np.zeros(len(self.target_vocabulary), "float32")
+        never[[PADDING, START]] = decoding.IMPOSSIBLE
+
+        def step(tokens, state):
+            readouts, weights, recurrent = self.decoder.step(
+                tf.gather(self.target_table.embeddings, tokens),
+                state["recurrent"],
+                memory,
+            )
+            logits = tf.cast(tf.matmul(readouts, kernel) + bias, tf.float32)
+            after = {"recurrent": recurrent}
+            if "coverage" in state:
+                after["coverage"] = state["coverage"] + weights
+            return logits + never, after
+
+        return step
+
+    def search(
+        self, source, beam=1, n_best=1, alpha=0.6, beta=0.0, max_length=MAX_LENGTH
+    ):
+        """Searches for translations of token ids, in one graph.
+
+        Args:
+            source: `(batch, time)` int32 ids, padded with 0.
+            beam: 1 for greedy decoding.
+            n_best: Hypotheses for each sentence.
+            alpha: Of the length penalty, as are `beta`'s of the coverage penalty; see
+                `zoo.decoding`.
+            beta: Of the coverage penalty; needs attention.
+            max_length: Tokens after which a translation is cut.
 
         Returns:
-            `(kernel, bias, recurrent matrices)`, the first `None` without `inputs`.
+            `zoo.decoding.Hypotheses` of shape `(batch, n_best)`.
+
+        Raises:
+            ValueError: If `beta` is not 0 for a model without attention.
         """
-        units, gates = self.recurrent.units, sum(self.cell.gates)
-        kernel = None
-        if inputs:
-            shape = (inputs, gates * units)
-            kernel = self.add_weight(shape, "glorot_uniform", name=f"{name}_kernel")
-        bias = self.add_weight((gates * units,), self.cell.bias, name=f"{name}_bias")
-        matrices = [
-            self.add_weight(
-                (others + units, count * units),
-                "orthogonal",
-                name=f"{name}_recurrent_{index}",
+        if beta and not self.attention:
+            raise ValueError(
+                "A coverage penalty adds up attention. Leave `beta` at 0 for a model "
+                f"without. Received beta={beta}."
             )
-            for index, count in enumerate(self.cell.gates)
+        step, state = self.stepper(source, cover=bool(beta))
+        ends = {"start": START, "end": END, "max_length": max_length}
+        if beam == 1 and n_best == 1:
+            found = decoding.greedy(step, state, **ends)
+            return decoding.Hypotheses(*(tf.expand_dims(part, 1) for part in found))
+        bonus = None
+        if beta:
+            mask = decoding.repeat(source != PADDING, beam)
+
+            def bonus(state):
+                return decoding.coverage_penalty(state["coverage"], mask, beta)
+
+        return decoding.beam_search(
+            step, state, beam=beam, n_best=n_best, alpha=alpha, bonus=bonus, **ends
+        )
+
+    def hypotheses(self, sentences, batch_size=64, **options):
+        """Translates sentences, each into its best few translations.
+
+        Sentences of about one length share a batch; results come in the order given.
+
+        Args:
+            sentences: List of strings.
+            batch_size: Sentences searched at once.
+            **options: Of `search`.
+
+        Returns:
+            For each sentence a list of `Translation`, the best first.
+        """
+        key = tuple(sorted(options.items()))
+        if key not in self.searches:
+            self.searches[key] = tf.function(
+                lambda source: self.search(source, **options), [IDS]
+            )
+        return self._by_batches(sentences, batch_size, self.searches[key])
+
+    def translate(self, sentences, beam=1, **options):
+        """Translates sentences.
+
+        Args:
+            sentences: List of strings.
+            beam: Hypotheses kept at each step; 1 for greedy decoding.
+            **options: Of `hypotheses`.
+
+        Returns:
+            List of strings.
+
+        Example:
+            model.translate(["3 March 2024"], beam=5)  # ["2024-03-03"]
+        """
+        found = self.hypotheses(sentences, beam=beam, **options)
+        return [best.text for best, *_ in found]
+
+    def imagine(self, sentences, seed, batch_size=64, max_length=MAX_LENGTH, **options):
+        """Draws a translation of each sentence by chance.
+
+        Args:
+            sentences: List of strings.
+            seed: Integer; the same one draws the same translations.
+            batch_size: Sentences drawn at once.
+            max_length: Tokens after which a translation is cut.
+            **options: `temperature`, `top_k`, `top_p` of `zoo.decoding.sample`.
+
+        Returns:
+            List of `Translation`.
+        """
+
+        @tf.function(input_signature=[IDS])
+        def draw(source):
+            step, state = self.stepper(source)
+            ends = {"start": START, "end": END, "max_length": max_length}
+            drawn = decoding.sample(step, state, seed=seed, **ends, **options)
+            return decoding.Hypotheses(*(tf.expand_dims(part, 1) for part in drawn))
+
+        return [one for (one,) in self._by_batches(sentences, batch_size, draw)]
+
+    def _by_batches(self, sentences, batch_size, search):
+        """Returns a list of `Translation` for each sentence."""
+        if isinstance(sentences, str):
+            raise ValueError(
+                f"A list of sentences is needed. Received one string: {sentences!r}."
+            )
+        ids = self.source_vocabulary.encode(sentences)
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        found = [None] * len(ids)
+        for start in range(0, len(ids), batch_size):
+            rows = order[start : start + batch_size]
+            tokens, scores = search(padded([ids[row] for row in rows]))
+            for row, some, values in zip(
+                rows, tokens.numpy(), scores.numpy(), strict=True
+            ):
+                texts = self.target_vocabulary.decode(some)
+                found[row] = [
+                    Translation(text, float(value))
+                    for text, value in zip(texts, values, strict=True)
+                    if np.isfinite(value)
+                ]
+        return found
+
+    def align(self, sentences, translations):
+        """Returns the attention with which each translation is written.
+
+        Args:
+            sentences: List of strings.
+            translations: As many, made by the model or not.
+
+        Returns:
+            For each pair `(weights, source pieces, target pieces)`: an array of shape
+            `(target, source)` whose rows sum to 1, and what rows and columns stand for.
+
+        Raises:
+            ValueError: If the model has no attention.
+        """
+        if not self.attention:
+            raise ValueError("Only a model with attention can align.")
+        found = []
+        for sentence, translation in zip(sentences, translations, strict=True):
+            (source,) = self.source_vocabulary.encode([sentence])
+            (target,) = self.target_vocabulary.encode([translation])
+            outputs, last, lengths = self.encode(padded([source]))
+            memory, states = (
+                self.decoder.memory(outputs, lengths),
+                self.decoder.start(last),
+            )
+            rows = []
+            for token in [START, *target[:-1]]:
+                vectors = tf.gather(self.target_table.embeddings, [token])
+                _, weights, states = self.decoder.step(vectors, states, memory)
+                rows.append(weights[0])
+            found.append(
+                (
+                    np.stack(rows),
+                    [self.source_vocabulary.pieces[i] for i in source],
+                    [self.target_vocabulary.pieces[i] for i in target],
+                )
+            )
+        return found
+
+    # -------------------------------------------------------- saving and export
+
+    def export_signatures(self):
+        """Returns `{endpoint: (function, input specs)}` for `zoo.export`.
+
+        `translate` takes and returns strings, by a beam of 5; `encode` and
+        `decode_step` are its parts, for a search of one's own.
+        """
+
+        def translate(sentences):
+            source = self.source_vocabulary.encode_tf(sentences)
+            found = self.search(source, beam=5)
+            texts = self.target_vocabulary.decode_tf(found.tokens[:, 0])
+            return {"translations": texts, "scores": found.scores[:, 0]}
+
+        sentences = tf.TensorSpec((None,), tf.string, name="sentences")
+        return {
+            "translate": (translate, [sentences]),
+            **self.step_signatures(None, None, None),
+        }
+
+    def device_signatures(self):
+        """Returns the endpoints of the LiteRT files, of fixed sizes.
+
+        Token ids instead of strings; one sentence at a time for `greedy` and `beam`,
+        whole searches; and the parts, `DEVICE_BEAM` rows a step.
+        """
+        shape = (1, DEVICE_LENGTH)
+        source = tf.TensorSpec(shape, tf.int32, name="source")
+
+        def greedy(source):
+            return {
+                "tokens": self.search(source, max_length=DEVICE_LENGTH).tokens[:, 0]
+            }
+
+        def beam(source):
+            found = self.search(source, beam=DEVICE_BEAM, max_length=DEVICE_LENGTH)
+            return {"tokens": found.tokens[:, 0]}
+
+        return {
+            "greedy": (greedy, [source]),
+            "beam": (beam, [source]),
+            **self.step_signatures(*shape, DEVICE_BEAM),
+        }
+
+    def export_assets(self):
+        """Returns `{file name: function that writes it}`, what devices need beside."""
+        return {
+            "source_vocabulary.json": self.source_vocabulary.save,
+            "target_vocabulary.json": self.target_vocabulary.save,
+        }
+
+    def step_signatures(self, batch, time, rows):
+        """Returns `encode` and `decode_step` for tensors of these sizes or any.
+
+        All that changes from step to step is one tensor, `state`.
+        """
+        units, layers = self.decoder_settings.units, self.decoder_settings.layers
+        widths = [units] * layers * self.decoder.cell.states
+        widths += [self.decoder.readout] * self.attention
+
+        def encode(source):
+            outputs, last, lengths = self.encode(source)
+            state = tf.concat(self.decoder.start(last), axis=-1)
+            memory = self.decoder.memory(outputs, lengths)
+            names = ("keys", "values", "padding")
+            return {"state": state, **dict(zip(names, memory, strict=False))}
+
+        def decode_step(tokens, state, *memory):
+            if memory:
+                memory += (self.decoder.value(self.decoder.score),)
+            before = {"recurrent": tf.split(state, widths, axis=-1)}
+            logits, after = self.step_with(memory)(tokens, before)
+            return {
+                "log_probabilities": tf.nn.log_softmax(logits),
+                "state": tf.concat(after["recurrent"], axis=-1),
+            }
+
+        def with_attention(tokens, state, keys, values, padding):
+            return decode_step(tokens, state, keys, values, padding)
+
+        def without_attention(tokens, state):
+            return decode_step(tokens, state)
+
+        def spec(shape, name, dtype=tf.float32):
+            return tf.TensorSpec(shape, dtype, name=name)
+
+        inputs = [
+            spec((rows,), "tokens", tf.int32),
+            spec((rows, sum(widths)), "state"),
         ]
-        return kernel, bias, matrices
-
-    def split(self, offset):
-        """Splits what all products of a cell add along its last axis."""
-        sizes = [count * self.recurrent.units for count in self.cell.gates]
-        return tf.split(offset, sizes, axis=-1)
-
-    def value(self, weight):
-        """Returns a weight in the dtype of computation, in `call` or not."""
-        return tf.cast(weight, self.compute_dtype)
-
-    def dropout(self, x, training, shape=None):
-        """Sets a share of `x` to 0 in training; `shape` that of the draws."""
-        rate = self.recurrent.dropout
-        if not training or not rate:
-            return x
-        drawn = uniform(tf.shape(x) if shape is None else shape, self.seed_generator)
-        return x * tf.cast(drawn >= rate, x.dtype) / (1.0 - rate)
+        if self.attention:
+            inputs += [
+                spec((batch, time, units), "keys"),
+                spec((batch, time, 2 * self.encoder_settings.units), "values"),
+                spec((batch, time), "padding"),
+            ]
+        step = with_attention if self.attention else without_attention
+        return {
+            "encode": (encode, [spec((batch, time), "source", tf.int32)]),
+            "decode_step": (step, inputs),
+        }
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""
-        recurrent = keras.saving.serialize_keras_object(self.recurrent)
-        return {**super().get_config(), "recurrent": recurrent}
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "source_vocabulary": serialize(self.source_vocabulary),
+            "target_vocabulary": serialize(self.target_vocabulary),
+            "embedding_dim": self.embedding_dim,
+            "encoder": serialize(self.encoder_settings),
+            "decoder": serialize(self.decoder_settings),
+            "attention": self.attention,
+            "tied": self.tied,
+            "teaching": serialize(self.teaching),
+        }
 
     @classmethod
     def from_config(cls, config):
-        """Returns a layer with the settings that `get_config` described."""
+        """Returns a model with the settings that `get_config` described."""
         deserialize = keras.saving.deserialize_keras_object
-        return cls(**{**config, "recurrent": deserialize(config["recurrent"])})
+        nested = {k: deserialize(v) for k, v in config.items() if isinstance(v, dict)}
+        return cls(**{**config, **nested})
 
 
-@register
-class Encoder(RecurrentLayer):
-    """Reads a sequence in both directions.
-
-    Both run in one loop, as a stack of two; the backward one reads each sentence from
-    its last token on. Padding stays behind the end in either, so it changes nothing.
-
-    Args:
-        recurrent: A `Recurrent`.
-        **kwargs: Passed to `keras.layers.Layer`.
-
-    Shapes:
-        in: `vectors` `(batch, time, width)` and `lengths` `(batch,)`, integer.
-        out: the outputs `(batch, time, 2 * units)`, whatever beyond a length, and the
-            last of both directions, `(batch, 2 * units)`.
-    """
-
-    def build(self, vectors_shape, lengths_shape=None):
-        """Makes the weights."""
-        width = vectors_shape[-1]
-        self.cells = []
-        for layer in range(self.recurrent.layers):
-            directions = [
-                self.add_cell(f"{direction}_{layer}", width, 0)
-                for direction in ("forward", "backward")
-            ]
-            self.cells.append(directions)
-            width = 2 * self.recurrent.units
-
-    def call(self, vectors, lengths, training=False):
-        """Returns `(outputs, last)`."""
-        lengths = tf.maximum(tf.cast(lengths, tf.int32), 1)
-        x = tf.transpose(vectors, (1, 0, 2))  # (time, batch, width)
-        units = self.recurrent.units
-        state = tf.zeros([2, x.shape[1] or tf.shape(x)[1], units], x.dtype)
-        states = (state,) * self.cell.states
-
-        def step(product, states, _):
-            states = self.cell.step(product, [], states)
-            return states, states[0]
-
-        for index, directions in enumerate(self.cells):
-            dropped = self.dropout(x, training)
-            ways = (dropped, backward(dropped, lengths))
-            offset = tf.stack(
-                [
-                    tf.matmul(way, self.value(kernel)) + self.value(bias)
-                    for way, (kernel, bias, _) in zip(ways, directions, strict=True)
-                ],
-                axis=1,
-            )
-            both = zip(*(matrices for _, _, matrices in directions), strict=True)
-            weights = [tf.stack([self.value(m) for m in pair]) for pair in both]
-            h = scan(step, weights, self.split(offset), states, (), training)
-            ahead, back = h[:, 0], backward(h[:, 1], lengths)
-            both = tf.concat([ahead, back], axis=-1)
-            x = x + both if self.recurrent.residual and index else both
-
-        x = tf.transpose(x, (1, 0, 2))
-        x = tf.ensure_shape(x, (None, None, 2 * units))
-        last = tf.gather(x[..., :units], lengths - 1, axis=1, batch_dims=1)
-        return x, tf.concat([last, x[:, 0, units:]], axis=-1)
+def before(target):
+    """Returns the token before each target token, `START` before the first."""
+    start = tf.fill([tf.shape(target)[0], 1], tf.constant(START, target.dtype))
+    return tf.concat([start, target[:, :-1]], axis=1)
 
 
-def backward(x, lengths):
-    """Reverses the first `lengths` steps of `(time, batch, width)`."""
-    return tf.reverse_sequence(x, lengths, seq_axis=0, batch_axis=1)
+def pair(data):
+    """Returns source and target of a batch of `fit`, as `(x, y)` or as one `x`."""
+    source, target, _ = keras.utils.unpack_x_y_sample_weight(data)
+    return source if target is None else (source, target)
 
 
-@register
-class Decoder(RecurrentLayer):
-    """Writes a sequence, one vector a token, looking at the encoder's outputs.
-
-    At each step the first layer reads the last token and the last readout; the last
-    layer's output `s` weighs the encoder's outputs `h` by the softmax of
-    `v' tanh(W s + U h)` (Bahdanau et al. 2015, appendix A.1.2); their mean `c` and `s`
-    give the readout `tanh(R [s; c])`, from which the next token is predicted. `U h` is
-    computed once for a sentence.
-
-    Args:
-        recurrent: A `Recurrent`.
-        attention: Whether to look at the outputs; otherwise the readout is
-            `tanh(R s)`, and all is known from the first state.
-        readout: Width of the readout; `recurrent.units` by default.
-        **kwargs: Passed to `keras.layers.Layer`.
-
-    Shapes:
-        in: `vectors` `(batch, time, width)` of the tokens before each, `last`
-            `(batch, any)`, which makes the first state, and with attention the
-            encoder's `outputs` `(batch, source, any)` and `lengths` `(batch,)`.
-        out: `(batch, time, readout)`.
-    """
-
-    def __init__(self, recurrent=None, attention=True, readout=None, **kwargs):
-        super().__init__(recurrent, **kwargs)
-        self.attention = attention
-        self.readout = readout or self.recurrent.units
-
-    def build(
-        self, vectors_shape, last_shape, outputs_shape=None, lengths_shape=None
-    ):
-        """Makes the weights."""
-        units, glorot = self.recurrent.units, "glorot_uniform"
-        below, fed = vectors_shape[-1], self.readout * self.attention
-        self.cells = [self.add_cell("layer_0", below, fed)]
-        for layer in range(1, self.recurrent.layers):
-            self.cells.append(self.add_cell(f"layer_{layer}", 0, units))
-        states = self.recurrent.layers * self.cell.states
-        shape = (last_shape[-1], states * units)
-        self.bridge = self.add_weight(shape, glorot, name="bridge")
-        seen = units
-        if self.attention:
-            seen += outputs_shape[-1]
-            shape = (outputs_shape[-1], units)
-            self.keys = self.add_weight(shape, glorot, name="keys")
-            self.query = self.add_weight((units, units), glorot, name="query")
-            self.score = self.add_weight((units, 1), glorot, name="score")
-        self.view = self.add_weight((seen, self.readout), glorot, name="readout")
-        self.view_bias = self.add_weight((self.readout,), "zeros", name="readout_bias")
-
-    def memory(self, outputs, lengths):
-        """Returns what all steps of a sentence share, a tuple to be passed on."""
-        if not self.attention:
-            return ()
-        outputs = tf.cast(outputs, self.compute_dtype)
-        keys = tf.matmul(outputs, self.value(self.keys))
-        mask = tf.sequence_mask(lengths, tf.shape(outputs)[1])
-        return keys, outputs, tf.where(mask, 0.0, NEVER), self.value(self.score)
-
-    def start(self, last):
-        """Returns the state before the first token: a tuple of `(batch, any)`."""
-        last = tf.cast(last, self.compute_dtype)
-        states = tf.tanh(tf.matmul(last, self.value(self.bridge)))
-        count = self.recurrent.layers * self.cell.states
-        states = tf.split(states, count, axis=-1)
-        if self.attention:
-            rows = last.shape[0] or tf.shape(last)[0]
-            states.append(tf.zeros([rows, self.readout], self.compute_dtype))
-        return tuple(states)
-
-    def advance(self, product, states, memory, masks=()):
-        """Takes one step; returns `(states, readout, attention)`."""
-        carried, below, after = self.cell.states, [], []
-        if self.attention:
-            *states, fed = states
-            below = [fed]
-        for layer in range(self.recurrent.layers):
-            own = tuple(states[layer * carried : (layer + 1) * carried])
-            if layer and masks:
-                below = [below[0] * masks[layer - 1]]
-            own = self.cell.step(product, below, own)
-            after.extend(own)
-            residual = self.recurrent.residual and layer
-            below = [own[0] + below[0] if residual else own[0]]
-        seen, weights = below[0], None
-        if self.attention:
-            context, weights = attend(product(seen), *memory)
-            seen = tf.concat([seen, context], axis=-1)
-        readout = tf.tanh(product(seen))
-        return (*after, *([readout] if self.attention else [])), readout, weights
-
-    def matrices(self):
-        """Returns the weights of all products, in the order `advance` uses them."""
-        weights = [matrix for _, _, matrices in self.cells for matrix in matrices]
-        weights += [self.query] * self.attention + [self.view]
-        return [self.value(weight) for weight in weights]
-
-    def offsets(self, vectors):
-        """Returns what those products add, each `(..., outputs)`, given all tokens."""
-        (kernel, bias, _), *others = self.cells
-        vectors = tf.cast(vectors, self.compute_dtype)
-        first = tf.matmul(vectors, self.value(kernel)) + self.value(bias)
-        rows = tf.shape(first)[:-1]
-
-        def spread(bias):
-            return tf.broadcast_to(
-                self.value(bias), tf.concat([rows, tf.shape(bias)], 0)
-            )
-
-        offsets = self.split(first)
-        for _, bias, _ in others:
-            offsets += self.split(spread(bias))
-        if self.attention:
-            offsets.append(spread(tf.zeros((self.recurrent.units,))))
-        return [*offsets, spread(self.view_bias)]
-
-    def call(self, vectors, last, outputs=None, lengths=None, training=False):
-        """Returns the readouts, all tokens being known."""
-        vectors = self.dropout(tf.transpose(vectors, (1, 0, 2)), training)
-        memory, states = self.memory(outputs, lengths), self.start(last)
-        masks = ()
-        if training and self.recurrent.dropout:  # one per sentence (Gal & Ghahramani)
-            masks = tuple(
-                self.dropout(tf.ones_like(states[0]), training)
-                for _ in range(self.recurrent.layers - 1)
-            )
-
-        def step(product, states, constants):
-            memory, masks = constants
-            states, readout, _ = self.advance(product, states, memory, masks)
-            return states, readout
-
-        readouts = scan(
-            step,
-            self.matrices(),
-            self.offsets(vectors),
-            states,
-            (memory, masks),
-            training,
-        )
-        readouts = self.dropout(readouts, training)
-        readouts = tf.transpose(readouts, (1, 0, 2))
-        return tf.ensure_shape(readouts, (None, None, self.readout))
-
-    def step(self, vectors, states, memory):
-        """Takes one step after the tokens with these vectors.
-
-        Args:
-            vectors: `(rows, width)`.
-            states: As `start` returned, or the step before.
-            memory: As `memory` returned, of as many rows or of one for several
-                adjacent ones, as in a beam.
-
-        Returns:
-            `(readouts (rows, readout), attention (rows, source), states)`; without
-            attention, `None` instead of it.
-        """
-        pairs = iter(zip(self.matrices(), self.offsets(vectors), strict=True))
-
-        def product(x):
-            matrix, offset = next(pairs)
-            return tf.matmul(x, matrix) + offset
-
-        states, readouts, weights = self.advance(product, states, memory)
-        return readouts, weights, states
-
-    def get_config(self):
-        """Returns the arguments of `__init__`, under their own names."""
-        return {
-            **super().get_config(),
-            "attention": self.attention,
-            "readout": self.readout,
-        }
-
-
-def attend(query, keys, values, padding, score):
-    """Returns the mean of `values` by the softmax of `score' tanh(query + keys)`.
-
-    Args:
-        query: `(rows, units)`; rows of one sentence are adjacent.
-        keys: `(sentences, source, units)`.
-        values: `(sentences, source, width)`.
-        padding: `(sentences, source)` float32, `NEVER` where there is no token.
-        score: `(units, 1)`.
-
-    Returns:
-        `(rows, width)` and the weights, `(rows, source)` float32.
-
-    Source:
-        Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, section 3.1 and
-        appendix A.1.2.
-    """
-    shape = tf.shape(keys)
-    count, source = keys.shape[0] or shape[0], keys.shape[1] or shape[1]
-    query = tf.reshape(query, [count, -1, 1, keys.shape[-1]])
-    energies = tf.tanh(query + tf.expand_dims(keys, 1))
-    scores = tf.reshape(tf.matmul(energies, score), [count, -1, source])
-    weights = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.expand_dims(padding, 1))
-    mean = tf.matmul(tf.cast(weights, values.dtype), values)
-    return (
-        tf.reshape(mean, [-1, values.shape[-1]]),
-        tf.reshape(weights, [-1, source]),
-    )
+def padded(ids):
+    """Returns lists of ids as `(batch, time)` int32, padded with 0."""
+    table = np.full((len(ids), max(map(len, ids))), PADDING, "int32")
+    for row, some in zip(table, ids, strict=True):
+        row[: len(some)] = some
+    return tf.constant(table)

@@ -1,8 +1,8 @@
 """The chores every `train_step` shares, so that it can read like its paper.
 
 `minimize` is the only place that knows about mixed precision and `tf.distribute`;
-`normal` and `uniform` draw noise that differs by replica; `means` and `track` turn loss tensors
-into Keras logs; `random_states` finds what a `.keras` file forgets. There is no
+`normal` and `uniform` draw noise that differs by replica; `means` and `track` turn loss
+tensors into Keras logs; `random_states` finds what a `.keras` file forgets. There is no
 training loop here: that is `keras.Model.fit`.
 """
 
@@ -105,14 +105,13 @@ def means(*names):
     return {name: keras.metrics.Mean(name=name) for name in names}
 
 
-def track(trackers, values, weight=None):
+def track(trackers, values):
     """Folds values into their running means and returns the logs of this step.
 
     Args:
         trackers: What `means` returned.
-        values: `{name: scalar}`, with exactly the same names.
-        weight: How much this batch counts, say its number of tokens; by default all
-            batches count the same.
+        values: `{name: scalar}`, with exactly the same names. Of a vector each entry
+            counts: a value per token weighs a batch by its tokens.
 
     Returns:
         `{name: mean so far this epoch}`.
@@ -123,7 +122,7 @@ def track(trackers, values, weight=None):
     if trackers.keys() != values.keys():
         raise ValueError(f"Expected {sorted(trackers)}, received {sorted(values)}.")
     for name, value in values.items():
-        trackers[name].update_state(value, sample_weight=weight)
+        trackers[name].update_state(value)
     return {name: tracker.result() for name, tracker in trackers.items()}
 
 
