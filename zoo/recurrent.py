@@ -249,7 +249,7 @@ class RecurrentLayer(layers.Layer):
     def split(self, offset):
         """Splits what all products of a cell add along its last axis."""
         sizes = [count * self.recurrent.units for count in self.cell.gates]
-        return tf.split(offset, sizes, axis=-1)
+        return tf.split(offset, sizes, axis=-1) if len(sizes) > 1 else [offset]
 
     def value(self, weight):
         """Returns a weight in the dtype of computation, in `call` or not."""
@@ -537,14 +537,16 @@ def attend(query, keys, values, padding, score):
     """
     shape = tf.shape(keys)
     count, source = keys.shape[0] or shape[0], keys.shape[1] or shape[1]
-    query = tf.reshape(query, [count, -1, 1, keys.shape[-1]])
+    rows = query.shape[0] or tf.shape(query)[0]
+    each, units = rows // count, keys.shape[-1]
+    query = tf.reshape(query, [count, each, 1, units])
     energies = tf.tanh(query + tf.expand_dims(keys, 1))
     # Flat: oneDNN's batched product with one column corrupts memory (TensorFlow 2.21).
-    energies = tf.reshape(energies, [-1, keys.shape[-1]])
-    scores = tf.reshape(tf.matmul(energies, score), [count, -1, source])
+    energies = tf.reshape(energies, [rows * source, units])
+    scores = tf.reshape(tf.matmul(energies, score), [count, each, source])
     weights = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.expand_dims(padding, 1))
     mean = tf.matmul(tf.cast(weights, values.dtype), values)
     return (
-        tf.reshape(mean, [-1, values.shape[-1]]),
-        tf.reshape(weights, [-1, source]),
+        tf.reshape(mean, [rows, values.shape[-1]]),
+        tf.reshape(weights, [rows, source]),
     )

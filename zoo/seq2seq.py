@@ -185,18 +185,19 @@ class Seq2Seq(keras.Model):
         self.teaching = teaching or Teaching()
 
         size = len(target_vocabulary)
-        self.target_table = layers.Embedding(size, embedding_dim, name="target")
+        scale = keras.initializers.RandomNormal(stddev=embedding_dim**-0.5)
+        self.target_table = layers.Embedding(size, embedding_dim, scale, name="target")
+        self.target_table.build(None)
         self.source_table = self.target_table
         if tied != "all":
             self.source_table = layers.Embedding(
-                len(source_vocabulary), embedding_dim, name="source"
+                len(source_vocabulary), embedding_dim, scale, name="source"
             )
+            self.source_table.build(None)
         self.encoder = Encoder(self.encoder_settings, name="encoder")
         readout = None if tied == "none" else embedding_dim
         self.decoder = Decoder(self.decoder_settings, attention, readout)
         vectors, width = (None, None, embedding_dim), 2 * self.encoder_settings.units
-        for table in (self.source_table, self.target_table):
-            table.build((None, None)) if not table.built else None
         self.encoder.build(vectors)
         self.encoder.built = True
         self.decoder.build(vectors, (None, width), (None, None, width))
