@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from zoo.data import images
+from zoo.data import builders, images
 
 NUMBERS = np.arange(22, dtype="int64")
 
@@ -343,8 +343,8 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path, monkeypatch):
     def unreachable(*_):
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(images.urllib.request, "getproxies", dict)
-    monkeypatch.setattr(images.socket, "getaddrinfo", unreachable)
+    monkeypatch.setattr(builders.urllib.request, "getproxies", dict)
+    monkeypatch.setattr(builders.socket, "getaddrinfo", unreachable)
     with pytest.raises(FileNotFoundError, match="zoo data prepare mnist --from DIR"):
         images.load("mnist", "train", data_dir=tmp_path)
     with pytest.raises(FileNotFoundError, match="network, or copy that folder"):

@@ -309,8 +309,9 @@ def data(
 
     Args:
         action: prepare
-        name: fashion_mnist or mnist
-        source: folder that holds the four original files, gzipped or not
+        name: fashion_mnist, mnist, handbook or one language of it as handbook/en-de
+        source: folder that holds the four original files, gzipped or not; for handbook
+            the folder that Debian's packages were unpacked into
         data_dir: TFDS data directory; its own default if not given
     """
     from zoo.data import builders

@@ -9,7 +9,10 @@ The data sets' own TFDS builders do the work, so that what is written is what
 
 import gzip
 import hashlib
+import socket
 import tempfile
+import urllib.parse
+import urllib.request
 import zlib
 from pathlib import Path
 
@@ -60,24 +63,25 @@ _IDX_HEADERS = {  # magic number and sizes, big-endian 32-bit integers
 _FASHION_MNIST_MTIMES = {"train": 1504176606, "t10k": 1504176627}
 
 
-NAMES = tuple(_CONTENT)  # what `prepare` knows
+NAMES = (*_CONTENT, "handbook")  # what `prepare` knows
 
 
 def prepare(name, source, data_dir=None):
-    """Prepares a TFDS data set from IDX files on disk, without a network.
+    """Prepares a TFDS data set from files on disk, without a network.
 
-    Every file's content must have the canonical SHA-256, whatever compressed it.
-    Archives that are also byte for byte the published ones (Fashion-MNIST's with or
-    without the name and time in their gzip headers, which Debian strips) pass TFDS's
-    own download check as well; the content of any others is handed to the same builder
-    in place of its download. Nothing half-written remains on failure, no downloads are
-    left behind (MNIST's and Fashion-MNIST's have the same names), and a data set
-    prepared before is kept as it is.
+    For images these are IDX files, each of which must have the canonical SHA-256,
+    whatever compressed it. Archives that are also byte for byte the published ones
+    (Fashion-MNIST's with or without the name and time in their gzip headers, which
+    Debian strips) pass TFDS's own download check as well; the content of any others is
+    handed to the same builder in place of its download. Nothing half-written remains
+    on failure, no downloads are left behind (MNIST's and Fashion-MNIST's have the same
+    names), and a data set prepared before is kept as it is.
 
     Args:
-        name: `"fashion_mnist"` or `"mnist"`.
+        name: `"fashion_mnist"`, `"mnist"`, or `"handbook"`, of which
+            `zoo.data.handbook` tells more.
         source: Folder of the four files (`train-images-idx3-ubyte` and so on), each
-            plain or gzipped (`.gz`).
+            plain or gzipped (`.gz`); for the handbook, of the unpacked packages.
         data_dir: TFDS data directory; `None` means TFDS's default.
 
     Returns:
@@ -90,6 +94,10 @@ def prepare(name, source, data_dir=None):
     Example:
         prepare("fashion_mnist", "/usr/share/datasets/fashion-mnist")
     """
+    if name.split("/")[0] == "handbook":
+        from zoo.data import handbook  # it imports `text`, which imports this module
+
+        return handbook.prepare(name, source, data_dir)
     if name not in NAMES:
         raise ValueError(
             f"Cannot prepare {name!r} from files. Use one of {', '.join(NAMES)}; "
@@ -125,6 +133,33 @@ def prepare(name, source, data_dir=None):
             ),
         )
     return target
+
+
+def download(builder):
+    """Lets TFDS download and prepare a data set, or says at once what to do instead.
+
+    Args:
+        builder: Of the data set.
+
+    Raises:
+        FileNotFoundError: There is no network, or the download failed.
+    """
+    if instructions := builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        raise FileNotFoundError(
+            f"TFDS has no {builder.info.full_name!r} in {str(builder.data_dir)!r} and "
+            f"cannot download it. {instructions}"
+        )
+    try:
+        _resolve_hosts(builder.url_infos or {})
+        builder.download_and_prepare()
+    except (OSError, tfds.download.DownloadError) as error:
+        prepare = f"run `zoo data prepare {builder.name} --from DIR` on its files, "
+        raise FileNotFoundError(
+            f"TFDS has no {builder.name!r} in {str(builder.data_dir)!r} and could not "
+            f"download it ({str(error).splitlines()[0]}). Connect to the network, "
+            f"{prepare if builder.name in NAMES else ''}or copy that folder "
+            "from a machine that has it."
+        ) from error
 
 
 def restore_gzip_header(archive, file_name, mtime):
@@ -192,6 +227,13 @@ def write_embedded(folder, data_dir=None, seed=0):
         disable_shuffling=True,
     )
     return Path(written.data_dir)
+
+
+def _resolve_hosts(urls):
+    """Fails at once without a network, where TFDS would retry for minutes."""
+    if not urllib.request.getproxies():  # a proxy resolves names itself
+        for host in {urllib.parse.urlsplit(url).hostname for url in urls}:
+            socket.getaddrinfo(host, None)
 
 
 def _find(folder, file):

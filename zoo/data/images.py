@@ -8,9 +8,6 @@ model.fit(images.batches(train, 64, seed=0), epochs=10)
 import difflib
 import hashlib
 import os
-import socket
-import urllib.parse
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -217,27 +214,6 @@ def _load_embedded(split, size, channels):
         return _load_tfds(builder, split, size, channels)
 
 
-def _download(builder):
-    try:
-        _resolve_hosts(builder.url_infos or {})
-        builder.download_and_prepare()
-    except (OSError, tfds.download.DownloadError) as error:
-        prepare = f"run `zoo data prepare {builder.name} --from DIR` on its files, "
-        raise FileNotFoundError(
-            f"TFDS has no {builder.name!r} in {str(builder.data_dir)!r} and could not "
-            f"download it ({str(error).splitlines()[0]}). Connect to the network, "
-            f"{prepare if builder.name in builders.NAMES else ''}or copy that folder "
-            "from a machine that has it."
-        ) from error
-
-
-def _resolve_hosts(urls):
-    """Fails at once without a network, where TFDS would retry for minutes."""
-    if not urllib.request.getproxies():  # a proxy resolves names itself
-        for host in {urllib.parse.urlsplit(url).hostname for url in urls}:
-            socket.getaddrinfo(host, None)
-
-
 def _load_tfds(builder, split, size, channels):
     features = dict(builder.info.features)
     keys = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]
@@ -247,7 +223,7 @@ def _load_tfds(builder, split, size, channels):
             f"with exactly one image feature. Received features: {features}."
         )
     if not builder.is_prepared():
-        _download(builder)
+        builders.download(builder)
     if split.split("[")[0] not in (*builder.info.splits, "all"):
         raise _no_split(builder.name, split, builder.info.splits)
     (key,) = keys

@@ -1,0 +1,352 @@
+"""Reading, dividing and batching parallel text."""
+
+import gzip
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo.data import handbook, text
+
+PAIRS = [("one cat", "eine Katze"), ('two "dogs"', "zwei Hunde"), ("a, b", "c\u2028d")]
+
+
+def written(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+# Files
+
+TMX = """<?xml version="1.0" encoding="UTF-8"?>
+<tmx version="1.4"><header/><body>
+<tu><tuv xml:lang="EN-us"><seg>one <bpt i="1">c</bpt>at</seg></tuv>
+ <tuv xml:lang="de"><seg> eine Katze </seg></tuv></tu>
+<tu><tuv xml:lang="de"><seg>zwei</seg></tuv><tuv lang="en"><seg>two</seg></tuv></tu>
+<tu><tuv xml:lang="en"><seg>three</seg></tuv><tuv xml:lang="fr"><seg>t</seg></tuv></tu>
+</body></tmx>"""
+
+
+def test_tables_and_aligned_files_hold_the_same_pairs(tmp_path):
+    tsv = "\ufeff" + "".join(f"{a}\t{b}\tmore\r\n" for a, b in PAIRS)
+    csv = 'one cat,eine Katze\n"two ""dogs""",zwei Hunde\n"a, b",c\u2028d\n'
+    assert text.read(written(tmp_path / "a.tsv", tsv)) == PAIRS
+    assert text.read(written(tmp_path / "a.csv", csv)) == PAIRS
+    zipped = gzip.compress(tsv.encode())
+    assert text.read(written(tmp_path / "a.tsv.gz", zipped)) == PAIRS
+    for code, side in zip(("en", "de"), zip(*PAIRS, strict=True), strict=True):
+        written(tmp_path / f"a.{code}", "\n".join(side))
+    assert text.read(tmp_path / "a.{en,de}") == PAIRS
+
+
+def test_columns_by_name(tmp_path):
+    path = written(tmp_path / "a.csv", 'id,de,en\n1,Katze,"cat, or\ncats"\n')
+    assert text.read(path, ("en", "de")) == [("cat, or\ncats", "Katze")]
+    assert text.read(path, ("de", "id")) == [("Katze", "1")]
+
+
+def test_translation_memory(tmp_path):
+    path = written(tmp_path / "a.tmx", TMX)
+    assert text.read(path, ("en", "de")) == [("one cat", "eine Katze"), ("two", "zwei")]
+    assert text.read(path, ("fr", "en")) == [("t", "three")]
+
+
+def test_written_pairs_are_read(tmp_path):
+    for name in ("a.tsv", "a.tsv.gz"):
+        text.write(tmp_path / name, [("a\tb", "c\nd"), *PAIRS[:2]])
+        assert text.read(tmp_path / name) == [("a b", "c d"), *PAIRS[:2]]
+    first = (tmp_path / "a.tsv.gz").read_bytes()
+    text.write(tmp_path / "a.tsv.gz", [("a\tb", "c\nd"), *PAIRS[:2]])
+    assert (tmp_path / "a.tsv.gz").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tsv", "a\tb\n\tc\n", r"a.tsv, line 2: the source is empty"),
+        ("a.tsv", "a\tb\nc\t \n", r"a.tsv, line 2: the target is empty"),
+        ("a.tsv", "a\tb\n\n", r"line 2: a column is missing; 2 are.*Received: 1"),
+        ("a.tsv", "a\tb\nc\n", r"line 2: a column is missing"),
+        ("a.tsv", b"a\tb\nc\xfc\td\n", r"line 2: byte 2 \(0xfc\) is no UTF-8.*iconv"),
+        ("a.csv", 'a,b\n"c,d\n', r"a.csv, line 2: unexpected end of data"),
+        ("a.csv", 'a,b\n"c\nd",e\nf\n', r"a.csv, line 4: a column is missing"),
+        ("a.tmx", TMX.replace("</tu>", "", 1), r"a.tmx, line \d+: broken XML"),
+        ("a.tmx", TMX.replace("two", " "), r"a.tmx, unit 2: a segment is empty"),
+        ("a.tmx", TMX.replace("de", "nl"), "no unit in both en and de. .*nl"),
+        ("a.txt", "a", "read from .tsv, .csv and .tmx files.*Received: .*a.txt"),
+    ],
+)
+def test_faulty_files_are_refused_by_line(tmp_path, name, content, message):
+    path = written(tmp_path / name, content)
+    with pytest.raises(ValueError, match=message):
+        text.read(path, ("en", "de"))
+
+
+def test_faulty_pairs_of_files_are_refused_by_line(tmp_path):
+    written(tmp_path / "a.en", "a\nb\nc\n")
+    written(tmp_path / "a.de", "a\nb\n")
+    with pytest.raises(ValueError, match="3 and 2 lines; line 3 has no partner"):
+        text.read(tmp_path / "a.{en,de}")
+    written(tmp_path / "a.de", "a\n\nc\n")
+    with pytest.raises(ValueError, match=r"a.de, line 2: the line is empty"):
+        text.read(tmp_path / "a.{en,de}")
+    with pytest.raises(FileNotFoundError, match=r"no file .*a.fr"):
+        text.read(tmp_path / "a.{en,fr}")
+    with pytest.raises(ValueError, match="give the languages"):
+        text.read(written(tmp_path / "a.tmx", TMX))
+
+
+# Data sets
+
+
+def test_a_folder_has_a_file_for_each_split(tmp_path):
+    text.write(tmp_path / "train.tsv", PAIRS[:1])
+    written(tmp_path / "test.en", "x\n")
+    written(tmp_path / "test.de", "y\n")
+    assert text.load(tmp_path, "train") == PAIRS[:1]
+    assert text.load(tmp_path, "test", languages=("en", "de")) == [("x", "y")]
+    with pytest.raises(FileNotFoundError, match="no split 'test'.*two files a split"):
+        text.load(tmp_path, "test")
+
+
+def test_one_file_is_divided(tmp_path):
+    pairs = [(f"{word} {word}", word) for word in map(str.lower, words(300))]
+    text.write(tmp_path / "a.tsv", pairs)
+    splits = [text.load(tmp_path / "a.tsv", split) for split in text.SPLITS]
+    assert sorted(sum(splits, [])) == sorted(pairs)
+    with pytest.raises(ValueError, match="no split 'dev'. Use one of: train, valid"):
+        text.load(tmp_path / "a.tsv", "dev")
+
+
+def test_unknown_names(tmp_path):
+    with pytest.raises(ValueError, match="no text 'nonsense'. Give one of embedded/"):
+        text.load("nonsense", "train")
+    with pytest.raises(ValueError, match="no embedded text 'en-xx'. Use one of: dates"):
+        text.load("embedded/en-xx", "train")
+    with pytest.raises(ValueError, match="has no split 'dev'. Use one of: test, train"):
+        text.load("embedded/en-de", "dev")
+    with pytest.raises(ValueError, match="'mnist' is no parallel text"):
+        text.load("mnist", "train")
+    with pytest.raises(FileNotFoundError, match="zoo data prepare handbook --from DIR"):
+        text.load("handbook/en-de", "train", data_dir=tmp_path)
+
+
+# Division
+
+
+def words(count):
+    """Returns different words of letters alone."""
+    return ["".join(word) for word in itertools.product("abcdefgh", repeat=4)][:count]
+
+
+def test_groups_stay_together_and_splits_apart():
+    names = words(3000)
+    pairs = [(f"{a} x", f"{a} y") for a in names]
+    groups = [n // 10 for n in range(3000)]
+    parts, removed = text.divide(pairs, groups, {"test": 0.2})
+    assert removed == text.Removed(0, 0, 0)
+    where = {pair: split for split, part in parts.items() for pair in part}
+    for group in range(300):
+        assert len({where[pair] for pair in pairs[10 * group : 10 * group + 10]}) == 1
+    assert 400 < len(parts["test"]) < 800  # 600 expected, standard deviation 69
+    assert text.divide(pairs, groups, {"test": 0.2})[0] == parts
+    fewer, _ = text.divide(pairs[:2000], groups[:2000], {"test": 0.2})
+    assert set(fewer["test"]) == set(parts["test"]) & set(pairs[:2000])
+
+
+def test_duplicates_go_from_the_earlier_split():
+    names = words(40)
+    long = "the quick brown fox jumps over the lazy dog and then it sleeps"
+    filler = [(f"{a} source", f"{a} target") for a in names]
+    group_of = {}
+    for group in range(1000):  # a group that each split draws
+        part, _ = text._drawn(group, {"test": 0.5}), group
+        group_of.setdefault(part, group)
+    train, test = group_of["train"], group_of["test"]
+    pairs = [
+        ((long, "translation"), test),
+        (("unique", "Übung 12!"), test),
+        ((long.replace("lazy", "old"), "something else"), train),  # near: 12 of 16
+        ((long.replace("lazy dog", "old cat"), "another"), train),  # 11 of 17: kept
+        (("no relative", "übung 34"), train),  # exact, but for digits
+        (("no relative", "übung 34"), train),  # repeated
+        *((pair, train) for pair in filler),
+    ]
+    parts, removed = text.divide(*zip(*pairs, strict=True), {"test": 0.5})
+    assert removed == text.Removed(repeated=1, exact=1, near=1)
+    assert parts["test"] == [pairs[0][0], pairs[1][0]]
+    assert parts["train"] == [pairs[3][0], *filler]
+
+
+def test_division_refuses():
+    with pytest.raises(ValueError, match="name of its group. Received: 2 pairs, 1"):
+        text.divide(PAIRS[:2], ["a"])
+    with pytest.raises(ValueError, match="Nothing is left for .*of 1 pairs in 1 group"):
+        text.divide(PAIRS[:1])
+
+
+# Batches
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    """Pairs of 1 to 60 ids, no two alike; the target as long or one longer."""
+    rng = np.random.default_rng(0)
+    lengths = np.minimum(1 + rng.geometric(0.06, 1000), 60)
+    sources = [[number + 1] * length for number, length in enumerate(lengths)]
+    targets = [row + [9] * (len(row) % 2) for row in sources]
+    return sources, targets
+
+
+def rows(dataset):
+    """Returns all pairs of an epoch in order, padding removed."""
+    return [
+        tuple([int(i) for i in side if i] for side in pair)
+        for batch in dataset.as_numpy_iterator()
+        for pair in zip(*batch, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("size", [{"batch_size": 32}, {"tokens": 600}])
+@pytest.mark.parametrize("buckets", [1, 8, (10, 30)])
+def test_an_epoch_holds_each_pair_once(sentences, size, buckets):
+    data = text.batches(*sentences, **size, buckets=buckets, seed=0)
+    batches = list(data.as_numpy_iterator())
+    assert len(batches) == len(data)
+    assert {side.dtype for batch in batches for side in batch} == {np.dtype("int32")}
+    assert sorted(rows(data)) == sorted(zip(*sentences, strict=True))
+    for source, target in batches:
+        if "tokens" in size:
+            assert max(source.shape[1], target.shape[1]) * len(source) <= 600
+        assert len(source) == len(target) <= size.get("batch_size", 600)
+
+
+def test_epochs_differ_and_resume(sentences):
+    data = text.batches(*sentences, 32, seed=5)
+    epochs = [rows(data) for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    resumed = text.batches(*sentences, 32, seed=5, first_epoch=1)
+    next(iter(resumed))  # an iteration given up does not count
+    assert [rows(resumed), rows(resumed)] == epochs[1:]
+    assert rows(text.batches(*sentences, 32, seed=6)) != epochs[0]
+
+
+def test_without_seed_order_is_kept(sentences):
+    data = text.batches(*sentences, 32, buckets=1)
+    assert rows(data) == rows(data) == list(zip(*sentences, strict=True))
+
+
+def test_buckets_leave_little_padding(sentences):
+    shares = [
+        text.padding_share(text.batches(*sentences, 32, buckets=n, seed=0))
+        for n in (1, 8)
+    ]
+    assert shares[0] > 0.5 and shares[1] < 0.15
+    two = tf.data.Dataset.from_tensors(([[1, 0, 0]], [[1, 2, 3]]))
+    assert text.padding_share(two) == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"targets": []}, "as many targets as sources.*1 sources, 0 targets"),
+        ({"sources": [[]]}, "Pair 0 .*no ids"),
+        ({"batch_size": None}, "Give either batch_size or tokens.*None, tokens=None"),
+        ({"tokens": 5}, "Give either batch_size or tokens"),
+        ({"batch_size": -1}, "must be positive.*Received: -1, 8, 0"),
+        ({"buckets": 0}, "must be positive.*Received: 1, 0, 0"),
+        ({"first_epoch": -1}, "not negative.*Received: 1, 8, -1"),
+    ],
+)
+def test_batches_refuse(arguments, message):
+    given = {"sources": [[1]], "targets": [[1]], "batch_size": 1, **arguments}
+    with pytest.raises(ValueError, match=message):
+        text.batches(**given)
+
+
+# The handbook
+
+
+PAGE = """<?xml version="1.0"?>
+<html xmlns="http://www.w3.org/1999/xhtml"><body><h2>1.2. {}</h2>
+<div class="para">{} <pre>code</pre><div class="para">{}</div> {}</div></body></html>"""
+
+
+def unpacked(folder):
+    """A handbook of pages in two languages and a message catalogue."""
+    html = folder / "usr/share/doc/debian-handbook/html"
+    for language, sides in {
+        "en-US": ("Title {0}", "First {0}. Second {0}.", "Inner {0}.", "End {0}."),
+        "de-DE": ("Titel {0}", "Erster {0}. Zweiter {0}.", "Innen {0}.", "Ende {0}."),
+    }.items():
+        (html / language).mkdir(parents=True)
+        for name in words(200):
+            page = PAGE.format(*(side.format(name) for side in sides))
+            (html / language / f"{name}.html").write_text(page, "utf-8")
+    messages = folder / "usr/share/locale/de/LC_MESSAGES"
+    messages.mkdir(parents=True)
+    entries = {
+        "": "Content-Type: text/plain; charset=UTF-8\n",
+        "menu\x04_Open the old file": "Die alte Datei ö_ffnen",
+        "one more file here\0more files": "eine weitere Datei hier\0mehr Dateien",
+        "Open the %s file": "%s öffnen",
+        "Too short": "Zu kurz",
+        "Nobody translated this one": "Nobody translated this one",
+    }
+    (messages / "editor.mo").write_bytes(catalogue(entries))
+    return folder
+
+
+def catalogue(entries):
+    """Compiles messages, as the manual of GNU gettext describes the format."""
+    tables = [[], []]
+    at, data = 28 + 16 * len(entries), b""
+    for number in (0, 1):
+        for item in sorted(entries.items()):
+            message = item[number].encode()
+            tables[number] += [len(message), at + len(data)]
+            data += message + b"\0"
+    count = len(entries)
+    header = [0x950412DE, 0, count, 28, 28 + 8 * count, 0, 0]
+    return np.array([*header, *tables[0], *tables[1]], "<u4").tobytes() + data
+
+
+def test_pairs_of_the_handbook(tmp_path):
+    parts, _ = handbook.collect(unpacked(tmp_path), "de")
+    found = {pair for part in parts.values() for pair in part}
+    assert ("Title aaaa", "Titel aaaa") in found
+    assert ("First aaaa.", "Erster aaaa.") in found
+    assert ("Inner aaaa.", "Innen aaaa.") in found
+    assert ("Open the old file", "Die alte Datei öffnen") in found
+    assert ("one more file here", "eine weitere Datei hier") in found
+    assert len(found) == 200 * 5 + 2
+    for name in words(200):  # a page is in one split
+        assert (
+            sum(any(name in pair[0] for pair in part) for part in parts.values()) == 1
+        )
+
+
+def test_tfds_prepares_the_handbook(tmp_path):
+    source = unpacked(tmp_path / "unpacked")
+    path = handbook.prepare("handbook/en-de", source, tmp_path / "tfds")
+    assert path == tmp_path / "tfds/handbook/en-de/1.0.0"
+    parts, _ = handbook.collect(source, "de")
+    for split, pairs in parts.items():
+        loaded = text.load("handbook/en-de", split, data_dir=tmp_path / "tfds")
+        assert loaded == pairs
+    turned = text.load(
+        "handbook/en-de", "test", languages=("de", "en"), data_dir=tmp_path / "tfds"
+    )
+    assert turned == [pair[::-1] for pair in parts["test"]]
+
+
+def test_the_handbook_refuses(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"no .*en-US/\*.html. Unpack the Debian"
+    ):
+        handbook.prepare("handbook", tmp_path)
+    with pytest.raises(ValueError, match="no 'en-xx'. Use one of: en-de, en-fr"):
+        handbook.prepare("handbook/en-xx", unpacked(tmp_path))
+    with pytest.raises(ValueError, match="a.mo is no compiled message catalogue"):
+        handbook.catalogue(written(tmp_path / "a.mo", "no catalogue"))
