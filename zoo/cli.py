@@ -212,6 +212,31 @@ def sample(
     print(f"Wrote {out}")
 
 
+def translate(
+    source: Name,
+    sentences: Annotated[tuple[str, ...], tyro.conf.Positional],
+    beam: int = 5,
+    n_best: int = 1,
+    alpha: float = 0.6,
+) -> None:
+    """Translates sentences: `zoo translate runs/dates "3 March 2024"`.
+
+    Args:
+        source: name of a preset, or folder of a run
+        sentences: to translate; each in quotes
+        beam: hypotheses kept in the search, 1 for greedy
+        n_best: translations to show of each, with their scores in nats
+        alpha: exponent of the length penalty
+    """
+    model, _, _ = load(source)
+    if not hasattr(model, "translate"):
+        raise WrongUse(f"{source} does not translate.")
+    found = model.hypotheses(list(sentences), beam=beam, n_best=n_best, alpha=alpha)
+    for best in found:
+        for text, score in best:
+            print(text if n_best == 1 else f"{score:9.3f}  {text}")
+
+
 def export(
     source: Name,
     directory: Name,
@@ -333,6 +358,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "sample": sample,
+    "translate": translate,
     "export": export,
     "info": info,
     "ship": ship,
