@@ -57,7 +57,9 @@ def build(config, vocabulary):
     _, last = Encoder(Recurrent(units=config.units))(vectors, lengths)
     model = keras.Model(ids, keras.layers.Dense(len(LANGUAGES))(last))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(config.learning_rate), loss, ["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(config.learning_rate), loss, metrics=["accuracy"]
+    )
     return model
 
 

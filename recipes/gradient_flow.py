@@ -99,7 +99,9 @@ def flow(config, cell, attention):
     weights = cell.trainable_variables + classify.trainable_variables
     found = tape.gradient(loss, [*outputs, *(w.value for w in weights)])
     of_outputs, of_weights = found[: config.steps], found[config.steps :]
-    norms = np.array([np.mean(tf.norm(g, axis=1)) for g in of_outputs])
+    # In float64: the square of a norm of 1e-23 is 0 in float32.
+    doubles = [tf.cast(g, tf.float64) for g in of_outputs]
+    norms = np.array([np.mean(tf.norm(g, axis=1)) for g in doubles])
     clipped, before = tf.clip_by_global_norm(of_weights, config.clip)
     return norms, float(before), float(tf.linalg.global_norm(clipped))
 
@@ -114,7 +116,7 @@ def draw(path, norms):
     axes = figure.add_subplot()
     for name, values in norms.items():
         axes.semilogy(range(1, len(values) + 1), values, label=name)
-    axes.set(xlabel="step t", ylabel="norm of dLoss / dh(t)", ylim=(1e-12, None))
+    axes.set(xlabel="step t", ylabel="norm of dLoss / dh(t)", ylim=(1e-16, None))
     axes.legend()
     with whole(path) as beside:
         figure.savefig(beside)

@@ -41,6 +41,10 @@ class ModelContract:
         """Returns one batch in the form that `__call__` takes."""
         return self.batch()
 
+    def export_examples(self):
+        """Returns real inputs by name for the comparison of exported files."""
+        return {}
+
     # ------------------------------------------------------------ what it is
 
     def test_parameter_count(self):
@@ -159,7 +163,9 @@ class ModelContract:
         model = self.model()
         model.fit(self.batch(), verbose=0)
         formats = ("float32", "float16", "dynamic")
-        artifacts = export.export(model, tmp_path, formats=formats)
+        artifacts = export.export(
+            model, tmp_path, self.export_examples(), formats=formats
+        )
         served = on_device = len(model.export_signatures())
         if hasattr(model, "device_signatures"):
             on_device = len(model.device_signatures())

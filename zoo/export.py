@@ -329,27 +329,29 @@ def _inputs(specs, examples, rows=32):
     """Returns batches, `{input name: array}` each, for one endpoint.
 
     An endpoint that takes any number of rows gets one batch of `rows` at most, one of
-    fixed size as many as these rows fill.
+    fixed sizes as many batches as `rows` fill.
     """
     rng = np.random.default_rng(0)
-    given = [len(examples[s.name]) for s in specs if s.name in examples]
-    rows = min([rows, *given])
     fixed = specs[0].shape[0]
-    rows = rows // fixed * fixed if fixed else rows
+    given = [len(examples[s.name]) for s in specs if s.name in examples]
+    if fixed:
+        sizes = [spec.shape[0] for spec in specs]
+        count = max(1, min([rows, *given]) // max(sizes))
+    else:
+        sizes, count = [min([rows, *given])] * len(specs), 1
     inputs = {}
-    for spec in specs:
-        shape = [rows, *(rows if side is None else side for side in spec.shape[1:])]
+    for spec, each in zip(specs, sizes, strict=True):
+        shape = [count * each, *(each if n is None else n for n in spec.shape[1:])]
         if spec.name in examples:
-            value = np.asarray(examples[spec.name][:rows])
+            value = np.asarray(examples[spec.name][: count * each])
         elif spec.dtype == tf.string:
-            value = np.array([f"example {index}" for index in range(rows)])
+            value = np.array([f"example {index}" for index in range(each)])
         elif spec.dtype.is_integer:
             value = rng.integers(4, size=shape)
         else:
             value = rng.random(shape)
-        inputs[spec.name] = value.astype(spec.dtype.as_numpy_dtype)
-    size = fixed or rows
+        value = value.astype(spec.dtype.as_numpy_dtype)
+        inputs[spec.name] = value.reshape(count, each, *value.shape[1:])
     return [
-        {name: value[start : start + size] for name, value in inputs.items()}
-        for start in range(0, rows, size)
+        {name: value[index] for name, value in inputs.items()} for index in range(count)
     ]
