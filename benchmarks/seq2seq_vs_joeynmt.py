@@ -2,8 +2,8 @@
 
     pip install torch && pip install --no-deps joeynmt      joeynmt runs on PyTorch
     pip install pyyaml sacrebleu sentencepiece subword-nmt importlib_metadata
-    python -m benchmarks.seq2seq_vs_joeynmt --count 5 --rounds 3   a look
-    python -m benchmarks.seq2seq_vs_joeynmt                        whole epochs, and BLEU
+    python -m benchmarks.seq2seq_vs_joeynmt --count 5 --rounds 3     a look
+    python -m benchmarks.seq2seq_vs_joeynmt                          10 epochs, and BLEU
 
 Same architecture (one bidirectional LSTM of 256, an LSTM decoder of 512 with additive
 attention and input feeding, embeddings of 256, 8,000 subwords a side), the same batches

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from recipes import classify_sequences, generate_sequences, gradient_flow
@@ -76,9 +75,7 @@ def test_recipe_trains_exports_and_translates(recipe, pairs, tmp_path, capsys):
         assert cli.main(["translate", "vae_fashion_mnist", "a"]) == 2
         assert "does not translate" in capsys.readouterr().err
         script = [sys.executable, ROOT / "docs" / "on_device_translate.py"]
-        done = subprocess.run(
+        subprocess.run(
             [*script, run / "export", "3 March 2024"],
             check=True,
-            capture_output=True,
-            text=True,
         )
