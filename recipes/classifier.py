@@ -186,7 +186,7 @@ def main(config):
         draw=lambda model: [draw(model, test, run.directory)],
         examples=lambda model: examples(model, config),
         protocol=PROTOCOL,
-        images_per_epoch=len(batches) * config.batch_size,
+        examples_per_epoch=len(batches) * config.batch_size,
         hints=[f"zoo evaluate {run.directory}"],
     )
 

@@ -171,7 +171,7 @@ def main(config):
         draw=lambda model: draw(model, run.directory),
         examples=lambda model: examples(model, config),
         protocol=PROTOCOL,
-        images_per_epoch=len(batches) * config.batch_size,
+        examples_per_epoch=len(batches) * config.batch_size,
         hints=[f"zoo sample {run.directory} --count 100 --out more.png"],
     )
 

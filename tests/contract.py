@@ -41,6 +41,10 @@ class ModelContract:
         """Returns one batch in the form that `__call__` takes."""
         return self.batch()
 
+    def export_examples(self):
+        """Returns real inputs by name for the comparison of exported files."""
+        return {}
+
     # ------------------------------------------------------------ what it is
 
     def test_parameter_count(self):
@@ -159,8 +163,13 @@ class ModelContract:
         model = self.model()
         model.fit(self.batch(), verbose=0)
         formats = ("float32", "float16", "dynamic")
-        artifacts = export.export(model, tmp_path, formats=formats)
-        assert len(artifacts) == 4 * len(model.export_signatures())
+        artifacts = export.export(
+            model, tmp_path, self.export_examples(), formats=formats
+        )
+        served = on_device = len(model.export_signatures())
+        if hasattr(model, "device_signatures"):
+            on_device = len(model.device_signatures())
+        assert len(artifacts) == served + 3 * on_device
 
         script = (
             "import sys\n"

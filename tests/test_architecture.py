@@ -24,6 +24,7 @@ ALLOWED = {
         "terminal",
     },
     "data": {"data"},
+    "decoding": set(),
     "distributions": {"layers", "losses"},
     "export": {"files", "terminal"},
     "files": set(),
@@ -34,6 +35,7 @@ ALLOWED = {
     "pictures": {"files"},
     "presets": {"export", "files"},
     "quality": {"callbacks", "metrics", "presets"},
+    "recurrent": {"layers", "training"},
     "regularizers": {"layers", "training"},
     "report": set(),
     "run": {"callbacks", "export", "files", "report", "training"},
@@ -42,14 +44,18 @@ ALLOWED = {
     "vocabulary": {"files", "layers"},
 }
 MODEL_MAY_IMPORT = {
+    "decoding",
     "distributions",
     "layers",
     "losses",
     "networks",
+    "recurrent",
     "regularizers",
     "training",
     "vocabulary",
 }
+#: Recipes of models that have none of their own name.
+RECIPES = {"seq2seq": "translate"}
 FILES = sorted((ROOT / "zoo").rglob("*.py"))
 MODELS = sorted({p.stem for p in (ROOT / "zoo").glob("*.py")} - ALLOWED.keys())
 
@@ -78,7 +84,7 @@ def test_dependencies_point_one_way(path):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_comes_with_a_recipe_a_test_and_a_row(model):
-    assert (ROOT / "recipes" / f"{model}.py").is_file()
+    assert (ROOT / "recipes" / f"{RECIPES.get(model, model)}.py").is_file()
     assert (ROOT / "tests" / f"test_{model}.py").is_file()
     assert f"(zoo/{model}.py)" in (ROOT / "README.md").read_text("utf-8")
 

@@ -31,6 +31,7 @@ def test_list_names_recipes_and_presets(capsys):
         ("train", "--help"),
         ("evaluate", "--help"),
         ("sample", "--help"),
+        ("translate", "--help"),
         ("export", "--help"),
         ("info", "--help"),
         ("ship", "--help"),

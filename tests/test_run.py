@@ -65,7 +65,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(tmp_path):
         "epoch-0002",
     ]
     assert report == json.loads((tmp_path / "report.json").read_text())
-    assert report["images_per_second"] > 0
+    assert report["examples_per_second"] > 0
     assert report["versions"].keys() >= {"tensorflow", "keras", "python"}
     best = run.best_model()
     data = np.zeros((1, 4, 4, 1), "float32")

@@ -201,10 +201,35 @@ def sample(
     print(f"Wrote {out}")
 
 
+def translate(
+    source: Name,
+    sentences: Annotated[tuple[str, ...], tyro.conf.Positional],
+    beam: int = 5,
+    n_best: int = 1,
+    alpha: float = 0.6,
+) -> None:
+    """Translates sentences: `zoo translate runs/dates "3 March 2024"`.
+
+    Args:
+        source: name of a preset, or folder of a run
+        sentences: to translate; each in quotes
+        beam: hypotheses kept in the search, 1 for greedy
+        n_best: translations to show of each, with their scores in nats
+        alpha: exponent of the length penalty
+    """
+    model, _, _ = load(source)
+    if not hasattr(model, "translate"):
+        raise WrongUse(f"{source} does not translate.")
+    found = model.hypotheses(list(sentences), beam=beam, n_best=n_best, alpha=alpha)
+    for best in found:
+        for text, score in best:
+            print(text if n_best == 1 else f"{score:9.3f}  {text}")
+
+
 def export(
     source: Name,
     directory: Name,
-    formats: tuple[str, ...] = ("float32", "float16", "dynamic", "int8"),
+    formats: tuple[str, ...] | None = None,
     version: int = 1,
 ) -> None:
     """Writes SavedModel and LiteRT files and prints how far each is from the model.
@@ -212,7 +237,7 @@ def export(
     Args:
         source: name of a preset, or folder of a run
         directory: where to write; made if missing
-        formats: LiteRT files to write
+        formats: of float32, float16, dynamic, int8; all that can be by default
         version: folder of the SavedModel, as TF Serving numbers them
     """
     from zoo import export as exporter
@@ -322,6 +347,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "sample": sample,
+    "translate": translate,
     "export": export,
     "info": info,
     "ship": ship,

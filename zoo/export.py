@@ -4,6 +4,9 @@ A model says *what* can be exported by its method `export_signatures()`:
 
     {endpoint name: (function of tensors -> dict of tensors, [tf.TensorSpec, ...])}
 
+What LiteRT cannot do so, because sizes must be fixed or there are strings, a model
+gives in another form by `device_signatures()`, and the files that a program on the
+device needs beside by `export_assets() -> {file name: function that writes a path}`.
 This module knows *how*. Nothing here names a model, and no model names a format.
 """
 
@@ -49,6 +52,9 @@ class Artifact:
         largest: Largest difference in any output, as a share of the output's largest
             value.
         rms: Root-mean-square difference, as the same share.
+        agreement: Share of the rows whose whole numbers and strings are the model's;
+            1 if there are none. float32 leaves no room here; a search among rounded
+            probabilities may well find another sentence.
         bytes: Size on disk.
     """
 
@@ -57,20 +63,20 @@ class Artifact:
     endpoint: str
     largest: float
     rms: float
+    agreement: float
     bytes: int
 
     @property
     def within_tolerance(self):
-        """Whether both differences are finite and small enough for the format."""
+        """Whether the differences are finite and small enough for the format."""
         return (
             self.largest <= TOLERANCES[self.format]
             and self.rms <= RMS_TOLERANCES[self.format]
+            and (self.agreement == 1.0 or self.format not in ("saved_model", "float32"))
         )
 
 
-def export(
-    model, directory, examples=None, formats=LITERT_FORMATS, version=1, strict=True
-):
+def export(model, directory, examples=None, formats=None, version=1, strict=True):
     """Exports every endpoint of `model`, runs every file, and compares the results.
 
     Writes `directory/<version>/`, the SavedModel in the layout that TF Serving scans,
@@ -82,8 +88,9 @@ def export(
         directory: Where to write; made if missing.
         examples: `{input name: array}` of real inputs, 8 rows or more: what the files
             are compared on, and what int8 takes its value ranges from. Inputs left
-            out are drawn uniformly from [0, 1).
-        formats: Any of `LITERT_FORMATS`.
+            out are drawn: numbers uniformly from [0, 1), whole ones from 0 to 3.
+        formats: Any of `LITERT_FORMATS`; by default all the model can have, which is
+            all but int8 if it loops.
         version: Folder name of the SavedModel, a whole number.
         strict: Whether a rounded format that is too far from the model is an error;
             otherwise it is left out. Sharp edges in a generator's images are where
@@ -93,68 +100,88 @@ def export(
         List of `Artifact`, one for each file and endpoint.
 
     Raises:
-        ValueError: If a format is unknown, or a file cannot be converted without
-            operations foreign to LiteRT, does not run, or differs from the model by
-            more than its format's tolerance. Then nothing is written.
+        ValueError: If a format is unknown or int8 of a model that loops, or a file
+            cannot be converted without operations foreign to LiteRT, does not run, or
+            differs from the model by more than its format's tolerance. Then nothing is
+            written.
     """
-    unknown = set(formats) - set(LITERT_FORMATS)
+    unknown = set(formats or ()) - set(LITERT_FORMATS)
     if unknown:
         raise ValueError(
             f"Unknown formats {sorted(unknown)}. Formats: {', '.join(LITERT_FORMATS)}."
         )
     directory = Path(directory)
-    signatures = model.export_signatures()
-    cases = {
-        name: _inputs(specs, examples or {}) for name, (_, specs) in signatures.items()
-    }
-    expected = {
-        name: _numpy(function(**cases[name]))
-        for name, (function, _) in signatures.items()
-    }
-
+    served = on_device = model.export_signatures()
+    if hasattr(model, "device_signatures"):
+        on_device = model.device_signatures()
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".export") as beside:
         beside = Path(beside)
-        saved_model = beside / str(version)
-        write_saved_model(model, signatures, saved_model)
-        served = tf.saved_model.load(str(saved_model))
-        runners = [(saved_model, "saved_model", served.signatures.__getitem__)]
-        for format in formats:
-            path = beside / f"model_{format}.tflite"
-            path.write_bytes(convert(saved_model, cases, format))
-            runners.append((path, format, interpreter(path).get_signature_runner))
+        saved_model = convertible = beside / str(version)
+        loops = write_saved_model(model, served, saved_model)
+        if on_device is not served:
+            convertible = beside / "device"
+            loops = write_saved_model(model, on_device, convertible)
+        if formats is None:
+            formats = [f for f in LITERT_FORMATS if not (loops and f == "int8")]
+        elif loops and "int8" in formats:
+            raise ValueError(
+                "int8 was asked for a model that loops: LiteRT's converter ends the "
+                "whole program on such graphs. Leave int8 out of `formats`."
+            )
+        jobs = [(saved_model, "saved_model", served)]
+        jobs += [(beside / f"model_{f}.tflite", f, on_device) for f in formats]
 
-        artifacts = []
-        for path, format, runner in runners:
-            for name, inputs in cases.items():
+        artifacts, cases, expected = [], {}, {}
+        for path, format, signatures in jobs:
+            for name, (function, specs) in signatures.items():
+                key = name, signatures is served
+                if key not in cases:
+                    cases[key] = _inputs(specs, examples or {})
+                    expected[key] = _run(function, cases[key])
+            here = {name: cases[name, signatures is served] for name in signatures}
+            if format == "saved_model":
+                runner = tf.saved_model.load(str(path)).signatures.__getitem__
+            else:
+                path.write_bytes(convert(convertible, here, format))
+                runner = interpreter(path).get_signature_runner
+            for name, batches in here.items():
                 try:
                     with silence():
-                        actual = _numpy(runner(name)(**inputs))
+                        actual = _run(runner(name), batches)
                 except RuntimeError as error:
                     raise ValueError(
                         f"Not exported: {path.name} converts, but its endpoint {name} "
                         f"does not run: {error}"
                     ) from error
-                largest, rms = difference(expected[name], actual)
-                where = directory / path.name
+                wanted = expected[name, signatures is served]
                 artifacts.append(
-                    Artifact(where, format, name, largest, rms, size(path))
+                    Artifact(
+                        directory / path.name,
+                        format,
+                        name,
+                        *difference(wanted, actual),
+                        agreement(wanted, actual),
+                        size(path),
+                    )
                 )
         wrong = [a for a in artifacts if not a.within_tolerance]
         if not strict:
             rounded = {a.format for a in wrong} - {"saved_model", "float32"}
             wrong = [a for a in wrong if a.format not in rounded]
             artifacts = [a for a in artifacts if a.format not in rounded]
-            runners = [job for job in runners if job[1] not in rounded]
+            jobs = [job for job in jobs if job[1] not in rounded]
         if wrong:
             raise ValueError(
                 "Not exported: these differ from the model by more than their format "
                 f"allows.\n{describe(wrong)}\nLeave the format out of `formats`, or "
                 "look for an operation it rounds badly."
             )
-        for path, _, _ in runners:
+        for path, _, _ in jobs:
             with whole(directory / path.name) as place:
                 path.rename(place)
+        for name, write in getattr(model, "export_assets", dict)().items():
+            write(directory / name)
     return artifacts
 
 
@@ -168,6 +195,9 @@ def write_saved_model(model, signatures, directory):
         model: The model; its variables are looked through.
         signatures: What its `export_signatures` returned.
         directory: Of the SavedModel.
+
+    Returns:
+        Whether any endpoint loops.
     """
     module = tf.Module()
     endpoints = {}
@@ -180,6 +210,13 @@ def write_saved_model(model, signatures, directory):
     tf.saved_model.save(
         module, str(directory), signatures={"serving_default": first, **concrete}
     )
+    graphs = [function.graph.as_graph_def() for function in concrete.values()]
+    return any(
+        node.op in ("While", "StatelessWhile")
+        for graph in graphs
+        for nodes in (graph.node, *(f.node_def for f in graph.library.function))
+        for node in nodes
+    )
 
 
 def convert(saved_model, cases, format):
@@ -187,7 +224,8 @@ def convert(saved_model, cases, format):
 
     Args:
         saved_model: Folder of the SavedModel.
-        cases: `{endpoint: {input name: array}}`; int8 takes value ranges from it.
+        cases: `{endpoint: [{input name: array}, ...]}`; int8 takes value ranges from
+            it.
         format: One of `LITERT_FORMATS`.
 
     Returns:
@@ -208,7 +246,8 @@ def convert(saved_model, cases, format):
         # Inputs and outputs stay float32: the file is a drop-in for the others.
         converter.representative_dataset = lambda: (
             (name, {key: value[i : i + 1] for key, value in inputs.items()})
-            for name, inputs in cases.items()
+            for name, batches in cases.items()
+            for inputs in batches
             for i in range(len(next(iter(inputs.values()))))
         )
     try:
@@ -242,10 +281,13 @@ def difference(expected, actual):
 
     Returns:
         `(largest, rms)`: the largest and the root-mean-square difference of the worst
-        output, as shares of that output's largest expected value; NaN if any is.
+        output, as shares of that output's largest expected value; NaN if any is. Only
+        outputs of real numbers count; `agreement` compares the others.
     """
-    largest, rms = [], []
+    largest, rms = [0.0], [0.0]
     for name, wanted in expected.items():
+        if _discrete(wanted):
+            continue
         gap = actual[name].astype("float64") - wanted
         scale = max(np.abs(wanted).max(), np.finfo("float32").tiny)
         largest.append(np.abs(gap).max() / scale)
@@ -253,11 +295,22 @@ def difference(expected, actual):
     return float(np.max(largest)), float(np.max(rms))
 
 
+def agreement(expected, actual):
+    """Returns the share of rows whose whole numbers and strings are all as expected."""
+    same = [
+        (actual[name] == wanted).reshape(len(wanted), -1).all(axis=1)
+        for name, wanted in expected.items()
+        if _discrete(wanted)
+    ]
+    return float(np.mean(np.all(same, axis=0))) if same else 1.0
+
+
 def describe(artifacts):
     """Returns one aligned line for each artifact, for people."""
     return "\n".join(
-        f"  {_label(a):22} {a.endpoint:10} {a.bytes / 2**20:6.2f} MiB   "
+        f"  {_label(a):22} {a.endpoint:11} {a.bytes / 2**20:6.2f} MiB   "
         f"largest difference {a.largest:.1e}, rms {a.rms:.1e}"
+        + (f", {a.agreement:.0%} of rows the same" if a.agreement < 1 else "")
         for a in artifacts
     )
 
@@ -267,20 +320,46 @@ def _label(artifact):
     return prefix + artifact.path.name
 
 
-def _numpy(outputs):
-    return {name: np.asarray(value) for name, value in outputs.items()}
+def _discrete(array):
+    return array.dtype.kind not in "fc"
+
+
+def _run(function, batches):
+    """Returns a function's outputs for all batches, one after the other."""
+    outputs = [function(**inputs) for inputs in batches]
+    return {
+        name: np.concatenate([np.asarray(output[name]) for output in outputs])
+        for name in outputs[0]
+    }
 
 
 def _inputs(specs, examples, rows=32):
-    """Returns `{input name: array}` for one endpoint, `rows` at most."""
+    """Returns batches, `{input name: array}` each, for one endpoint.
+
+    An endpoint that takes any number of rows gets one batch of `rows` at most, one of
+    fixed sizes as many batches as `rows` fill.
+    """
     rng = np.random.default_rng(0)
+    fixed = specs[0].shape[0]
     given = [len(examples[s.name]) for s in specs if s.name in examples]
-    rows = min([rows, *given])
+    if fixed:
+        sizes = [spec.shape[0] for spec in specs]
+        count = max(1, min([rows, *given]) // max(sizes))
+    else:
+        sizes, count = [min([rows, *given])] * len(specs), 1
     inputs = {}
-    for spec in specs:
-        shape = [rows if side is None else side for side in spec.shape]
-        value = (
-            examples[spec.name][:rows] if spec.name in examples else rng.random(shape)
-        )
-        inputs[spec.name] = np.asarray(value).astype(spec.dtype.as_numpy_dtype)
-    return inputs
+    for spec, each in zip(specs, sizes, strict=True):
+        shape = [count * each, *(each if n is None else n for n in spec.shape[1:])]
+        if spec.name in examples:
+            value = np.asarray(examples[spec.name][: count * each])
+        elif spec.dtype == tf.string:
+            value = np.array([f"example {index}" for index in range(each)])
+        elif spec.dtype.is_integer:
+            value = rng.integers(4, size=shape)
+        else:
+            value = rng.random(shape)
+        value = value.astype(spec.dtype.as_numpy_dtype)
+        inputs[spec.name] = value.reshape(count, each, *value.shape[1:])
+    return [
+        {name: value[index] for name, value in inputs.items()} for index in range(count)
+    ]

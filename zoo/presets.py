@@ -118,6 +118,7 @@ def save(model, name, shelf, examples, **facts):
                         "endpoint": a.endpoint,
                         "largest_difference": float(f"{a.largest:.2g}"),
                         "rms_difference": float(f"{a.rms:.2g}"),
+                        "agreement": round(a.agreement, 4),
                     }
                     for a in artifacts
                 ],

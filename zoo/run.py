@@ -166,7 +166,7 @@ class Run:
         return keras.saving.load_model(self.directory / "checkpoint" / "best.keras")
 
     def conclude(
-        self, model, *, measure, draw, examples, protocol, images_per_epoch, hints=()
+        self, model, *, measure, draw, examples, protocol, examples_per_epoch, hints=()
     ):
         """Measures, draws, exports and reports; says what is where and what comes next.
 
@@ -176,7 +176,7 @@ class Run:
             draw: `model -> paths` of the pictures it wrote.
             examples: `model -> {input name: array}`, real inputs for `zoo.export`.
             protocol: How `measure` measures, in words.
-            images_per_epoch: Training examples that an epoch went through.
+            examples_per_epoch: Training examples that an epoch went through.
             hints: Commands to try next.
 
         Returns:
@@ -193,7 +193,7 @@ class Run:
         table = report.table(metrics["best"].items())
         print(f"\nTest data, best epoch:\n{table}\n({protocol})\n")
         paths = draw(chosen)
-        facts = self.finish(chosen, metrics, images_per_epoch)
+        facts = self.finish(chosen, metrics, examples_per_epoch)
         artifacts = export.export(
             chosen, self.directory / "export", examples(chosen), strict=False
         )
@@ -202,20 +202,22 @@ class Run:
         )
         left_out = {*export.LITERT_FORMATS} - {a.format for a in artifacts}
         if left_out:
-            print(f"Left out, too far from the model: {', '.join(sorted(left_out))}")
+            print(
+                f"Left out, too far from the model or looping: {', '.join(sorted(left_out))}"
+            )
         paths = [*paths, *(self.directory / n for n in ("model.keras", "report.json"))]
         print("\nWrote\n" + "\n".join(f"  {path}" for path in paths))
         hints = [*hints, f"tensorboard --logdir {self.directory}/tensorboard"]
         print("\nNext\n" + "\n".join(f"  {hint}" for hint in hints))
         return facts
 
-    def finish(self, model, metrics, images_per_epoch, **facts):
+    def finish(self, model, metrics, examples_per_epoch, **facts):
         """Writes `model.keras` and `report.json`; returns the report.
 
         Args:
             model: The model to keep.
             metrics: `{"best": {...}, "last": {...}, "protocol": "..."}`.
-            images_per_epoch: Training examples that an epoch went through.
+            examples_per_epoch: Training examples that an epoch went through.
             **facts: More for the report.
         """
         with whole(self.directory / "model.keras") as path:
@@ -228,7 +230,7 @@ class Run:
             "seed": self.config["seed"],
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "wall_seconds": round(seconds, 1),
-            "images_per_second": round(epochs * images_per_epoch / seconds, 1),
+            "examples_per_second": round(epochs * examples_per_epoch / seconds, 1),
             "parameters": model.count_params(),
             "metrics": metrics,
             **facts,

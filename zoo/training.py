@@ -42,14 +42,53 @@ def minimize(loss, tape, variables, optimizer):
             f"The loss does not depend on {', '.join(unreached)}. Leave these out of "
             "the variables to update, or compute the loss from them under the tape."
         )
+    # An embedding's gradient is sparse; clipping by the global norm needs it dense.
+    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
     optimizer.apply(gradients, variables)
     return tf.linalg.global_norm(gradients) / tf.cast(seed, tf.float32)
 
 
-def normal(shape, seed_generator):
-    """Draws standard normal noise, different in every step and on every replica.
+def mean_over_replicas(values):
+    """Averages values of which each replica may have another number, such as tokens.
+
+    `minimize` averages the losses of the replicas; were they plain means, a token
+    among few would weigh more than one among many.
+
+    Args:
+        values: `(count,)`, of this replica.
+
+    Returns:
+        Scalar, whose average over the replicas is the mean of all their values.
+    """
+    count = tf.cast(tf.size(values), values.dtype)
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        context = tf.distribute.get_replica_context()
+        count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / replicas
+    return tf.reduce_sum(values) / tf.maximum(count, 1.0)
+
+
+def next_seed(seed_generator):
+    """Returns a seed for `tf.random.stateless_*`, new at every step and replica.
 
     Keras' own draws repeat on all replicas, which halves the noise of two of them.
+
+    Args:
+        seed_generator: A `keras.random.SeedGenerator`, advanced by one draw.
+
+    Returns:
+        `(2,)` integer tensor.
+    """
+    seed = seed_generator.next()
+    context = tf.distribute.get_replica_context()
+    if context is not None:
+        replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
+        seed += tf.stack([replica, tf.zeros_like(replica)])
+    return seed
+
+
+def normal(shape, seed_generator):
+    """Draws standard normal noise, different in every step and on every replica.
 
     Args:
         shape: Of the result; may hold scalar tensors.
@@ -58,21 +97,12 @@ def normal(shape, seed_generator):
     Returns:
         float32 tensor of `shape`.
     """
-    return tf.random.stateless_normal(shape, _next_seed(seed_generator))
+    return tf.random.stateless_normal(shape, next_seed(seed_generator))
 
 
 def uniform(shape, seed_generator):
     """Draws from [0, 1) as `normal` draws."""
-    return tf.random.stateless_uniform(shape, _next_seed(seed_generator))
-
-
-def _next_seed(seed_generator):
-    seed = seed_generator.next()
-    context = tf.distribute.get_replica_context()
-    if context is not None:
-        replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
-        seed += tf.stack([replica, tf.zeros_like(replica)])
-    return seed
+    return tf.random.stateless_uniform(shape, next_seed(seed_generator))
 
 
 def means(*names):
@@ -85,7 +115,8 @@ def track(trackers, values):
 
     Args:
         trackers: What `means` returned.
-        values: `{name: scalar}`, with exactly the same names.
+        values: `{name: scalar}`, with exactly the same names. Of a vector each entry
+            counts: a value per token weighs a batch by its tokens.
 
     Returns:
         `{name: mean so far this epoch}`.

@@ -1,0 +1,259 @@
+"""Training and decoding speed, and BLEU, beside joeynmt's, in one alternating run.
+
+    pip install torch && pip install --no-deps joeynmt      joeynmt runs on PyTorch
+    pip install pyyaml sacrebleu sentencepiece subword-nmt importlib_metadata
+    python -m benchmarks.seq2seq_vs_joeynmt --count 5 --rounds 3     a look
+    python -m benchmarks.seq2seq_vs_joeynmt                          10 epochs, and BLEU
+
+Same architecture (one bidirectional LSTM of 256, an LSTM decoder of 512 with additive
+attention and input feeding, embeddings of 256, 8,000 subwords a side), the same batches
+of the embedded English-German text in the same order, Adam at 1e-3, gradients clipped
+at norm 1. One difference: our first decoder state has an own matrix for the LSTM's
+memory, joeynmt copies the hidden one.
+
+Every contestant lives in a process of its own; they take turns, so that a busy moment
+of the machine hits all. The first round (tracing, caches) is not counted; the median of
+the others is. Training: real tokens of both sides per second. Decoding: test sentences
+per second, batches of 64 of like length, greedy and by a beam of 5.
+
+    zoo        the zoo's train_step and search, compiled as `fit` and `translate` do
+    plain      joeynmt's model in a lean loop, Adam; joeynmt's own search
+    tuned      the same with fused Adam
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import time
+
+SIZE = 8000
+MAX_LENGTH = 80
+WORDS = ("train", "greedy", "beam")
+
+
+def data(count):
+    """Returns `(vocabularies, batches, test batches, references)`; 0 means all."""
+    from zoo.data import text
+    from zoo.seq2seq import padded
+    from zoo.vocabulary import Vocabulary
+
+    pairs = list(zip(*text.load("embedded/en-de", "train"), strict=True))
+    vocabularies = [Vocabulary.learn(side, SIZE) for side in pairs]
+    ids = [v.encode(side) for v, side in zip(vocabularies, pairs, strict=True)]
+    batches = list(text.batches(*ids, tokens=2000, seed=0).as_numpy_iterator())
+    test = list(zip(*text.load("embedded/en-de", "test"), strict=True))
+    sources = vocabularies[0].encode(test[0])
+    order = sorted(range(len(sources)), key=lambda row: -len(sources[row]))
+    order = order[:: max(1, len(order) // count)] if count else order
+    parts = [order[start : start + 64] for start in range(0, len(order), 64)]
+    rows = [padded([sources[row] for row in part]).numpy() for part in parts]
+    kept = batches[:count] if count else batches
+    return vocabularies, kept, rows, [test[1][row] for row in order]
+
+
+def zoo_contestant(vocabularies, batches, sources):
+    """Returns `{word: function}`: an epoch of training, and two searches."""
+    import functools
+
+    import keras
+    import tensorflow as tf
+
+    from zoo.recurrent import Recurrent
+    from zoo.seq2seq import IDS, Seq2Seq
+    from zoo.training import FusedAdam
+
+    keras.utils.set_random_seed(0)
+    model = Seq2Seq(*vocabularies, 256, Recurrent(units=256), Recurrent(units=512))
+    model.compile(FusedAdam(1e-3, global_clipnorm=1.0))
+    model.optimizer.build(model.trainable_variables)
+    ready = [tuple(map(tf.constant, batch)) for batch in batches]
+    step = tf.function(lambda s, t: model.train_step((s, t)), input_signature=[IDS] * 2)
+
+    def train():
+        for batch in ready:
+            logs = step(*batch)
+        logs["loss"].numpy()
+
+    def search(beam):
+        function = functools.partial(model.search, beam=beam, max_length=MAX_LENGTH)
+        compiled = tf.function(function, input_signature=[IDS])
+        return lambda: [compiled(rows).tokens[:, 0].numpy() for rows in sources]
+
+    return {"train": train, "greedy": search(1), "beam": search(5)}
+
+
+class Specials:
+    """What joeynmt's model asks of a vocabulary."""
+
+    pad_index, unk_index, bos_index, eos_index, sep_index = 0, 1, 2, 3, None
+    specials, lang_tags = [], []
+
+    def __init__(self, size):
+        self.size = size
+
+    def __len__(self):
+        return self.size
+
+
+def joeynmt_contestant(vocabularies, batches, sources, tuned):
+    """Returns the same for joeynmt's model, losses and searches."""
+    import numpy as np
+    import torch
+    from joeynmt.model import build_model
+    from joeynmt.search import beam_search, greedy
+
+    torch.manual_seed(0)
+    torch.set_num_threads(os.cpu_count())
+    recurrent = {"type": "recurrent", "rnn_type": "lstm", "num_layers": 1}
+    recurrent["embeddings"] = {"embedding_dim": 256}
+    config = {
+        "encoder": {**recurrent, "hidden_size": 256, "bidirectional": True},
+        "decoder": {
+            **recurrent,
+            "hidden_size": 512,
+            "input_feeding": True,
+            "init_hidden": "bridge",
+            "attention": "bahdanau",
+        },
+    }
+    model = build_model(config, *(Specials(len(v)) for v in vocabularies))
+    model.loss_function = ("crossentropy", 0.0)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=tuned)
+
+    def source(rows):
+        rows = torch.from_numpy(rows.astype("int64"))
+        real = rows != 0
+        return {"src": rows, "src_length": real.sum(1), "src_mask": real[:, None]}
+
+    def batch(source_rows, target_rows):
+        order = np.argsort(-(source_rows != 0).sum(1), kind="stable")  # as it packs
+        target = torch.from_numpy(target_rows[order].astype("int64"))
+        start = torch.full((len(target), 1), 2)
+        return {
+            **source(source_rows[order]),
+            "trg": target,
+            "trg_input": torch.cat([start, target[:, :-1]], 1),
+            "trg_mask": (target != 0)[:, None],
+        }
+
+    ready = [batch(*pair) for pair in batches]
+
+    def train():
+        model.train()
+        for inputs in ready:
+            loss, *_ = model(return_type="loss", **inputs)
+            loss = loss / inputs["trg_mask"].sum()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        loss.item()
+
+    def search(function, **options):
+        def run():
+            model.eval()
+            found = []
+            with torch.no_grad():
+                for rows in sources:
+                    inputs = source(rows)
+                    output, hidden, *_ = model(return_type="encode", **inputs)
+                    tokens, *_ = function(
+                        model=model,
+                        encoder_output=output,
+                        encoder_hidden=hidden,
+                        src_mask=inputs["src_mask"],
+                        max_output_length=MAX_LENGTH,
+                        **options,
+                    )
+                    found.append(np.asarray(tokens))
+            return found
+
+        return run
+
+    return {
+        "train": train,
+        "greedy": search(greedy),
+        "beam": search(beam_search, beam_size=5, alpha=0.6),
+    }
+
+
+CONTESTANTS = {
+    "zoo": zoo_contestant,
+    "plain": lambda *data: joeynmt_contestant(*data, tuned=False),
+    "tuned": lambda *data: joeynmt_contestant(*data, tuned=True),
+}
+
+
+def serve(name, count, pipe):
+    """Runs one contestant: times each word it is sent; "bleu" scores its searches."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    vocabularies, batches, sources, references = data(count)
+    does = CONTESTANTS[name](vocabularies, batches, sources)
+    found = {}
+    tokens = sum(int((side != 0).sum()) for batch in batches for side in batch)
+    pipe.send((tokens, len(references)))
+    while (word := pipe.recv()) != "stop":
+        if word == "bleu":
+            from zoo.metrics.text import bleu
+
+            scores = {}
+            for kind in ("greedy", "beam"):
+                ids = [row for part in found[kind] for row in part]
+                scores[kind] = bleu(vocabularies[1].decode(ids), references).value
+            pipe.send(scores)
+        else:
+            start = time.perf_counter()
+            found[word] = does[word]()
+            pipe.send(time.perf_counter() - start)
+
+
+def main(rounds, count):
+    """Runs the contest and prints the table."""
+    context = multiprocessing.get_context("spawn")
+    pipes, seconds = {}, {}
+    for name in CONTESTANTS:
+        ours, theirs = context.Pipe()
+        args = (name, count, theirs)
+        context.Process(target=serve, args=args, daemon=True).start()
+        amounts = ours.recv()
+        pipes[name] = ours
+        seconds[name] = {word: [] for word in WORDS}
+    for done in range(rounds):
+        # Decoding is timed in the last three rounds, of trained models alone.
+        for word in WORDS if done >= rounds - 3 else WORDS[:1]:
+            for name, pipe in pipes.items():
+                pipe.send(word)
+                seconds[name][word].append(pipe.recv())
+        line = ", ".join(f"{n} {s['train'][-1]:.1f} s" for n, s in seconds.items())
+        print(f"round {done + 1}/{rounds}: training {line}", flush=True)
+    bleu = {}
+    for name, pipe in pipes.items():
+        pipe.send("bleu")
+        bleu[name] = pipe.recv()
+        pipe.send("stop")
+
+    amount = {"train": amounts[0], "greedy": amounts[1], "beam": amounts[1]}
+    rate = {
+        name: {word: amount[word] / statistics.median(s[word][1:]) for word in WORDS}
+        for name, s in seconds.items()
+    }
+    print(f"\n{'':8}{'tokens/s':>10}{'greedy':>10}{'beam 5':>10}   BLEU greedy, beam")
+    for name, found in rate.items():
+        ratios = [found[w] / max(rate[p][w] for p in ("plain", "tuned")) for w in WORDS]
+        print(
+            f"{name:8}{found['train']:10,.0f}{found['greedy']:10.1f}"
+            f"{found['beam']:10.1f}   {bleu[name]['greedy']:.2f}, "
+            f"{bleu[name]['beam']:.2f}   of the faster peer: "
+            + ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="epochs, first unused")
+    parser.add_argument("--count", type=int, default=0, help="batches; 0 for all")
+    settings = parser.parse_args()
+    main(max(settings.rounds, 3), settings.count)

@@ -1,0 +1,66 @@
+"""Translates on a device: NumPy and ai-edge-litert, no TensorFlow, Keras or zoo.
+
+    python docs/on_device_translate.py runs/dates/export "3 March 2024"
+
+A reference to port: text to pieces, one call, pieces to text. It reads the folder that
+`zoo export` wrote, for vocabularies of subwords or characters without byte fallback.
+"""
+
+import argparse
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+UNKNOWN, END = 1, 3
+SPACE = "\u2581"  # how a piece shows a space
+DIGITS = {zero + digit: 48 + digit for zero in (0x660, 0x6F0) for digit in range(10)}
+
+
+def encode(sentence, vocabulary, wanted):
+    """Returns ids of the wanted shape: always the longest piece that fits, the end."""
+    length = wanted["shape"][1]
+    text = unicodedata.normalize("NFKC", sentence).translate(DIGITS)
+    text = " ".join(text.split()).replace(" ", SPACE)
+    if vocabulary["level"] != "character":
+        text = SPACE + text
+    numbers = {piece: number for number, piece in enumerate(vocabulary["pieces"])}
+    ids, at = [], 0
+    while at < len(text):
+        ends = range(len(text), at, -1)
+        end = next((end for end in ends if text[at:end] in numbers), at + 1)
+        ids.append(numbers.get(text[at:end], UNKNOWN))
+        at = end
+    ids = ids[: length - 1] + [END]
+    return np.array([ids + [0] * (length - len(ids))], "int32")
+
+
+def decode(ids, vocabulary):
+    """Returns the text before the end."""
+    ids = list(ids)
+    ids = ids[: ids.index(END)] if END in ids else ids
+    text = "".join(vocabulary["pieces"][number] for number in ids if number > 3)
+    return text.replace(SPACE, " ").strip(" ")
+
+
+def main():
+    """Translates the sentence of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("sentence")
+    parser.add_argument("--file", default="model_float32.tflite")
+    settings = parser.parse_args()
+    source, target = (
+        json.loads((settings.folder / f"{side}_vocabulary.json").read_text("utf-8"))
+        for side in ("source", "target")
+    )
+    model = Interpreter(str(settings.folder / settings.file))
+    search = model.get_signature_runner("beam")  # or "greedy"
+    ids = encode(settings.sentence, source, search.get_input_details()["source"])
+    print(decode(search(source=ids)["tokens"][0], target))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Classifies sequences, many to one: tells the language of a scrap of text.
+
+    zoo train classify_sequences      embedded English, German and Persian, a minute
+    python -m recipes.classify_sequences
+
+The encoder of `zoo.recurrent` reads a few letters in both directions; its last states
+are the features of a linear classifier. Prints the accuracy on scraps of unseen pages.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from zoo import cli
+from zoo.data import text
+from zoo.recurrent import Encoder, Recurrent
+from zoo.seq2seq import padded
+from zoo.vocabulary import Vocabulary
+
+LANGUAGES = ("English", "German", "Persian")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every number this recipe depends on."""
+
+    letters: int = 12
+    """length of a scrap, from the beginning of a sentence"""
+    units: int = 32
+    """width of the encoder, in each direction"""
+    learning_rate: float = 3e-3
+    """Adam's"""
+    batch_size: int = 64
+    """scraps per step"""
+    epochs: int = 3
+    """passes over the training scraps"""
+    seed: int = 0
+    """of weights and order"""
+
+
+def data(config, split):
+    """Returns scraps of text and the numbers of their languages."""
+    english, german = zip(*text.load("embedded/en-de", split), strict=True)
+    _, persian = zip(*text.load("embedded/en-fa", split), strict=True)
+    sides = (english, german, persian)
+    scraps = [sentence[: config.letters] for side in sides for sentence in side]
+    return scraps, np.repeat(range(len(sides)), [len(side) for side in sides])
+
+
+def build(config, vocabulary):
+    """Returns the compiled model, from ids to logits."""
+    ids = keras.Input((None,), dtype="int32")
+    lengths = keras.ops.sum(keras.ops.cast(ids != 0, "int32"), axis=1)
+    vectors = keras.layers.Embedding(len(vocabulary), config.units)(ids)
+    _, last = Encoder(Recurrent(units=config.units))(vectors, lengths)
+    model = keras.Model(ids, keras.layers.Dense(len(LANGUAGES))(last))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(
+        keras.optimizers.Adam(config.learning_rate), loss, metrics=["accuracy"]
+    )
+    return model
+
+
+def main(config):
+    """Trains and measures; returns the logs on the test scraps."""
+    keras.utils.set_random_seed(config.seed)
+    (train, labels), (test, truth) = (data(config, s) for s in ("train", "test"))
+    vocabulary = Vocabulary.learn(train, 200, "character")
+    inputs, others = (padded(vocabulary.encode(side)) for side in (train, test))
+    model = build(config, vocabulary)
+    model.fit(inputs, labels, config.batch_size, config.epochs)
+    logs = model.evaluate(others, truth, 256, return_dict=True)
+    for scrap, logits in zip(test[::200], model.predict(others[::200]), strict=True):
+        print(f"  {LANGUAGES[np.argmax(logits)]:8} {scrap}")
+    return logs
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.main(["train", "classify_sequences", *sys.argv[1:]]))

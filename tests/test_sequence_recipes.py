@@ -1,0 +1,81 @@
+"""The recipes around `zoo.recurrent`, at sizes that take seconds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes import classify_sequences, generate_sequences, gradient_flow
+from zoo import cli
+from zoo.data import text
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_gradients_vanish_explode_and_jump_by_attention(tmp_path):
+    config = gradient_flow.Config(steps=40, units=32, run_dir=str(tmp_path))
+    facts = gradient_flow.main(config)
+    ratios = {name: fact["first_to_last"] for name, fact in facts.items()}
+    # a linear network with an orthogonal matrix stretched by 1.5 multiplies each step
+    assert ratios["simple, stretched"] == pytest.approx(1.5**39, rel=1e-3)
+    assert ratios["simple"] < 0.9**39  # tanh only shrinks further
+    assert ratios["LSTM with attention"] > 100 * ratios["LSTM"]
+    assert facts["simple, stretched"]["clipped"] == pytest.approx(1.0, rel=1e-4)
+    assert facts["LSTM"]["clipped"] == facts["LSTM"]["weights"] < 1.0
+    assert (tmp_path / "gradient_flow.png").is_file()
+    assert json.loads((tmp_path / "report.json").read_text())["GRU"]
+
+
+def test_language_is_told_from_twelve_letters():
+    logs = classify_sequences.main(classify_sequences.Config(epochs=1))
+    assert logs["accuracy"] > 0.8  # English alone is 0.36
+
+
+def test_dates_are_written_from_numbers():
+    config = generate_sequences.Config(examples=3000, epochs=4)
+    assert generate_sequences.main(config)["right"] > 0.5
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Returns a folder of parallel text, as a user would have."""
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for split, count in (("train", 200), ("validation", 20), ("test", 20)):
+        lines = (f"{a}\t{b}" for a, b in text.load("embedded/dates", split)[:count])
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("recipe", ["translate", "dates"])
+def test_recipe_trains_exports_and_translates(recipe, pairs, tmp_path, capsys):
+    run = tmp_path / "run"
+    flags = f"--data {pairs} --epochs 1 --embedding-dim 8 --encoder-units 8 --beam 2"
+    flags += f" --decoder-units 8 --level character --run-dir {run}"
+    assert cli.main(["train", recipe, *flags.split()]) == 0
+    for file in (
+        "alignment_0.png",
+        "translations.tsv",
+        "model.keras",
+        "export/1/saved_model.pb",
+        "export/model_dynamic.tflite",
+        "export/source_vocabulary.json",
+    ):
+        assert (run / file).is_file(), file
+    report = json.loads((run / "report.json").read_text())
+    names = {"translate": "bleu_beam_2", "dates": "exact_beam_2"}
+    assert names[recipe] in report["metrics"]["best"]
+
+    capsys.readouterr()
+    assert cli.main(["translate", str(run), "3 March 2024", "--n-best", "2"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    if recipe == "translate":
+        assert cli.main(["translate", "vae_fashion_mnist", "a"]) == 2
+        assert "does not translate" in capsys.readouterr().err
+        script = [sys.executable, ROOT / "docs" / "on_device_translate.py"]
+        subprocess.run(
+            [*script, run / "export", "3 March 2024"],
+            check=True,
+        )

@@ -1,0 +1,552 @@
+"""Recurrent layers: an encoder that reads sequences, a decoder that writes them.
+
+    vectors --Encoder--> outputs, last        a vector a token, and one of the whole
+    vectors, last --Decoder--> readouts       with `outputs` if it has attention
+
+Both are a stack of LSTM or GRU layers described by `Recurrent`. Read in order: the
+cells, `scan`, which runs them over time, the encoder, the decoder, its attention.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from zoo.layers import register
+from zoo.training import uniform
+
+#: Added to the attention score of padding.
+NEVER = -1e9
+
+
+class Settings:
+    """A frozen dataclass that Keras can store in a model's configuration."""
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns what `get_config` described."""
+        return cls(**config)
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class Recurrent(Settings):
+    """Shape of a stack of recurrent layers.
+
+    Args:
+        cell: `"lstm"` (Hochreiter & Schmidhuber 1997, with a forget gate) or `"gru"`
+            (Cho et al. 2014, https://arxiv.org/abs/1406.1078).
+        units: Width of each layer, in an encoder of each direction.
+        layers: From 1 to 4.
+        dropout: Share of each layer's inputs that training sets to 0.
+        residual: Adds the input of each layer but the first to its output.
+    """
+
+    cell: str = "lstm"
+    units: int = 256
+    layers: int = 1
+    dropout: float = 0.0
+    residual: bool = False
+
+    def __post_init__(self):
+        if self.cell not in CELLS or self.units < 1 or not 1 <= self.layers <= 4:
+            raise ValueError(
+                "`cell` is 'lstm' or 'gru', `units` 1 or more, `layers` from 1 to 4. "
+                f"Received: {self}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(
+                f"`dropout` is a share from 0 to below 1. Received: {self}."
+            )
+
+
+# -------------------------------------------------------------------- recurrent cells
+
+
+def lstm(product, inputs, state):
+    """Takes one step of a long short-term memory.
+
+    Args:
+        product: Multiplies its argument with the cell's next matrix, and adds to it
+            what does not depend on this layer's past.
+        inputs: List of `(..., width)`, what this step reads beside that.
+        state: `(hidden, memory)`, each `(..., units)`.
+
+    Returns:
+        The next state; its first entry is the output.
+    """
+    hidden, memory = state
+    gates = product(tf.concat([*inputs, hidden], axis=-1))
+    write, forget, new, show = tf.split(gates, 4, axis=-1)
+    memory = tf.sigmoid(forget) * memory + tf.sigmoid(write) * tf.tanh(new)
+    return tf.sigmoid(show) * tf.tanh(memory), memory
+
+
+def gru(product, inputs, state):
+    """Takes one step of a gated recurrent unit; arguments as for `lstm`."""
+    (hidden,) = state
+    gates = tf.sigmoid(product(tf.concat([*inputs, hidden], axis=-1)))
+    reset, update = tf.split(gates, 2, axis=-1)
+    new = tf.tanh(product(tf.concat([*inputs, reset * hidden], axis=-1)))
+    return (update * hidden + (1.0 - update) * new,)
+
+
+class Cell(NamedTuple):
+    """What the networks must know of a cell: its gates decide all sizes."""
+
+    step: callable
+    gates: tuple  #: gates that each of its products computes
+    states: int  #: vectors that it carries from step to step
+
+    def bias(self, shape, dtype=None):
+        """Initialises biases: 0, but 1 where an LSTM would forget at first."""
+        bias = np.zeros(shape)
+        if self.step is lstm:
+            bias[shape[0] // 4 : shape[0] // 2] = 1.0
+        return tf.constant(bias, dtype)
+
+
+CELLS = {"lstm": Cell(lstm, (4,), 2), "gru": Cell(gru, (2, 1), 1)}
+
+
+def scan(step, weights, offsets, states, constants, training):
+    """Runs a recurrence over time, fast in both directions.
+
+    All that a step multiplies with weights goes through products `offsets[k][time] +
+    x @ weights[k]`. So a gradient of the weights need not be summed up step by step,
+    which costs as much as the recurrence itself: back-propagation through the loop
+    yields that of the offsets, and one product with all inputs `x` that of the weights.
+
+    Args:
+        step: `(product, states, constants) -> (states, output)`, where `product(x)`
+            uses the matrices one after the other, each once.
+        weights: List of `(inputs, outputs)` matrices, or of equal stacks of them.
+        offsets: As many, each `(time, ..., batch, outputs)`.
+        states: Tuple of tensors before the first step.
+        constants: Tuple of tensors, the same in all steps.
+        training: Whether gradients will be asked for.
+
+    Returns:
+        The outputs, `(time, ...)`.
+    """
+    nested = (tuple(offsets), tuple(states), tuple(constants))
+    if not training:
+        return _loop(step, weights, *nested, record=False)[0]
+    count = len(weights)
+
+    @tf.custom_gradient
+    def run(*tensors):
+        weights, others = tensors[:count], tensors[count:]
+        with tf.GradientTape(persistent=True) as tape:  # the outer one may be
+            tape.watch(others)
+            parts = tf.nest.pack_sequence_as(nested, others)
+            output, *inputs = _loop(step, weights, *parts, record=True)
+
+        def gradient(upstream):
+            found = tape.gradient(
+                output, others, upstream, unconnected_gradients="zero"
+            )
+            of_weights = [
+                tf.einsum("t...bi,t...bo->...io", x, of_offset)
+                for x, of_offset in zip(inputs, found, strict=False)  # offsets first
+            ]
+            return [*of_weights, *found]
+
+        return output, gradient
+
+    return run(*weights, *tf.nest.flatten(nested))
+
+
+def _loop(step, weights, offsets, states, constants, record):
+    """Returns the outputs and, if asked to record, the inputs of every product."""
+    time = offsets[0].shape[0] or tf.shape(offsets[0])[0]
+    dtype = offsets[0].dtype
+    apply = [_affine(matrix, constant=record) for matrix in weights]
+    read = [tf.TensorArray(dtype, time).unstack(part) for part in offsets]
+    written = [tf.TensorArray(dtype, time) for _ in range(1 + record * len(weights))]
+
+    def body(now, states, written):
+        inputs = []
+
+        def product(x):
+            index = len(inputs)
+            inputs.append(x)
+            return apply[index](x, read[index].read(now))
+
+        states, output = step(product, states, constants)
+        values = [output, *inputs][: len(written)]
+        written = [a.write(now, v) for a, v in zip(written, values, strict=True)]
+        return now + 1, states, written
+
+    _, _, written = tf.while_loop(
+        lambda now, *_: now < time, body, (0, states, written)
+    )
+    return [array.stack() for array in written]
+
+
+def _affine(weights, constant):
+    """Returns `(x, offset) -> x @ weights + offset`; `constant` ones get no gradient.
+
+    A product with a transposed matrix packs it anew at each step; this one does once.
+    """
+    if not constant:
+        return lambda x, offset: tf.matmul(x, weights) + offset
+    transposed = tf.linalg.matrix_transpose(weights)
+
+    @tf.custom_gradient
+    def apply(x, offset):
+        return tf.matmul(x, weights) + offset, lambda g: (tf.matmul(g, transposed), g)
+
+    return apply
+
+
+# ------------------------------------------------------------------ encoder, decoder
+
+
+class RecurrentLayer(layers.Layer):
+    """What the encoder and the decoder share: a shape, weights and noise."""
+
+    def __init__(self, recurrent=None, **kwargs):
+        super().__init__(**kwargs)
+        self.recurrent = recurrent or Recurrent()
+        self.cell = CELLS[self.recurrent.cell]
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def add_cell(self, name, inputs, others):
+        """Makes the weights of one layer in one direction.
+
+        Args:
+            name: Of the layer.
+            inputs: Width of what is known for all steps at once; 0 for nothing.
+            others: Width of what is read step by step, the layer's own output apart.
+
+        Returns:
+            `(kernel, bias, recurrent matrices)`, the first `None` without `inputs`.
+        """
+        units, gates = self.recurrent.units, sum(self.cell.gates)
+        kernel = None
+        if inputs:
+            shape = (inputs, gates * units)
+            kernel = self.add_weight(shape, "glorot_uniform", name=f"{name}_kernel")
+        bias = self.add_weight((gates * units,), self.cell.bias, name=f"{name}_bias")
+        matrices = [
+            self.add_weight(
+                (others + units, count * units),
+                "orthogonal",
+                name=f"{name}_recurrent_{index}",
+            )
+            for index, count in enumerate(self.cell.gates)
+        ]
+        return kernel, bias, matrices
+
+    def split(self, offset):
+        """Splits what all products of a cell add along its last axis."""
+        sizes = [count * self.recurrent.units for count in self.cell.gates]
+        return tf.split(offset, sizes, axis=-1) if len(sizes) > 1 else [offset]
+
+    def value(self, weight):
+        """Returns a weight in the dtype of computation, in `call` or not."""
+        return tf.cast(weight, self.compute_dtype)
+
+    def dropout(self, x, training, shape=None):
+        """Sets a share of `x` to 0 in training; `shape` that of the draws."""
+        rate = self.recurrent.dropout
+        if not training or not rate:
+            return x
+        drawn = uniform(tf.shape(x) if shape is None else shape, self.seed_generator)
+        return x * tf.cast(drawn >= rate, x.dtype) / (1.0 - rate)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        recurrent = keras.saving.serialize_keras_object(self.recurrent)
+        return {**super().get_config(), "recurrent": recurrent}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a layer with the settings that `get_config` described."""
+        deserialize = keras.saving.deserialize_keras_object
+        return cls(**{**config, "recurrent": deserialize(config["recurrent"])})
+
+
+@register
+class Encoder(RecurrentLayer):
+    """Reads a sequence in both directions.
+
+    Both run in one loop, as a stack of two; the backward one reads each sentence from
+    its last token on. Padding stays behind the end in either, so it changes nothing.
+
+    Args:
+        recurrent: A `Recurrent`.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Shapes:
+        in: `vectors` `(batch, time, width)` and `lengths` `(batch,)`, integer.
+        out: the outputs `(batch, time, 2 * units)`, whatever beyond a length, and the
+            last of both directions, `(batch, 2 * units)`.
+    """
+
+    def build(self, vectors_shape, lengths_shape=None):
+        """Makes the weights."""
+        width = vectors_shape[-1]
+        self.cells = []
+        for layer in range(self.recurrent.layers):
+            directions = [
+                self.add_cell(f"{direction}_{layer}", width, 0)
+                for direction in ("forward", "backward")
+            ]
+            self.cells.append(directions)
+            width = 2 * self.recurrent.units
+
+    def call(self, vectors, lengths, training=False):
+        """Returns `(outputs, last)`."""
+        lengths = tf.maximum(tf.cast(lengths, tf.int32), 1)
+        x = tf.transpose(vectors, (1, 0, 2))  # (time, batch, width)
+        units = self.recurrent.units
+        state = tf.zeros([2, x.shape[1] or tf.shape(x)[1], units], x.dtype)
+        states = (state,) * self.cell.states
+
+        def step(product, states, _):
+            states = self.cell.step(product, [], states)
+            return states, states[0]
+
+        for index, directions in enumerate(self.cells):
+            dropped = self.dropout(x, training)
+            ways = (dropped, backward(dropped, lengths))
+            offset = tf.stack(
+                [
+                    tf.matmul(way, self.value(kernel)) + self.value(bias)
+                    for way, (kernel, bias, _) in zip(ways, directions, strict=True)
+                ],
+                axis=1,
+            )
+            both = zip(*(matrices for _, _, matrices in directions), strict=True)
+            weights = [tf.stack([self.value(m) for m in pair]) for pair in both]
+            h = scan(step, weights, self.split(offset), states, (), training)
+            ahead, back = h[:, 0], backward(h[:, 1], lengths)
+            both = tf.concat([ahead, back], axis=-1)
+            x = x + both if self.recurrent.residual and index else both
+
+        x = tf.transpose(x, (1, 0, 2))
+        x = tf.ensure_shape(x, (None, None, 2 * units))
+        last = tf.gather(x[..., :units], lengths - 1, axis=1, batch_dims=1)
+        return x, tf.concat([last, x[:, 0, units:]], axis=-1)
+
+
+def backward(x, lengths):
+    """Reverses the first `lengths` steps of `(time, batch, width)`."""
+    return tf.reverse_sequence(x, lengths, seq_axis=0, batch_axis=1)
+
+
+@register
+class Decoder(RecurrentLayer):
+    """Writes a sequence, one vector a token, looking at the encoder's outputs.
+
+    At each step the first layer reads the last token and the last readout; the last
+    layer's output `s` weighs the encoder's outputs `h` by the softmax of
+    `v' tanh(W s + U h)` (Bahdanau et al. 2015, appendix A.1.2); their mean `c` and `s`
+    give the readout `tanh(R [s; c])`, from which the next token is predicted. `U h` is
+    computed once for a sentence.
+
+    Args:
+        recurrent: A `Recurrent`.
+        attention: Whether to look at the outputs; otherwise the readout is
+            `tanh(R s)`, and all is known from the first state.
+        readout: Width of the readout; `recurrent.units` by default.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Shapes:
+        in: `vectors` `(batch, time, width)` of the tokens before each, `last`
+            `(batch, any)`, which makes the first state, and with attention the
+            encoder's `outputs` `(batch, source, any)` and `lengths` `(batch,)`.
+        out: `(batch, time, readout)`.
+    """
+
+    def __init__(self, recurrent=None, attention=True, readout=None, **kwargs):
+        super().__init__(recurrent, **kwargs)
+        self.attention = attention
+        self.readout = readout or self.recurrent.units
+
+    def build(self, vectors_shape, last_shape, outputs_shape=None, lengths_shape=None):
+        """Makes the weights."""
+        units, glorot = self.recurrent.units, "glorot_uniform"
+        below, fed = vectors_shape[-1], self.readout * self.attention
+        self.cells = [self.add_cell("layer_0", below, fed)]
+        for layer in range(1, self.recurrent.layers):
+            self.cells.append(self.add_cell(f"layer_{layer}", 0, units))
+        states = self.recurrent.layers * self.cell.states
+        shape = (last_shape[-1], states * units)
+        self.bridge = self.add_weight(shape, glorot, name="bridge")
+        seen = units
+        if self.attention:
+            seen += outputs_shape[-1]
+            shape = (outputs_shape[-1], units)
+            self.keys = self.add_weight(shape, glorot, name="keys")
+            self.query = self.add_weight((units, units), glorot, name="query")
+            self.score = self.add_weight((units, 1), glorot, name="score")
+        self.view = self.add_weight((seen, self.readout), glorot, name="readout")
+        self.view_bias = self.add_weight((self.readout,), "zeros", name="readout_bias")
+
+    def memory(self, outputs, lengths):
+        """Returns what all steps of a sentence share, a tuple to be passed on."""
+        if not self.attention:
+            return ()
+        outputs = tf.cast(outputs, self.compute_dtype)
+        keys = tf.matmul(outputs, self.value(self.keys))
+        mask = tf.sequence_mask(lengths, tf.shape(outputs)[1])
+        return keys, outputs, tf.where(mask, 0.0, NEVER), self.value(self.score)
+
+    def start(self, last):
+        """Returns the state before the first token: a tuple of `(batch, any)`."""
+        last = tf.cast(last, self.compute_dtype)
+        states = tf.tanh(tf.matmul(last, self.value(self.bridge)))
+        count = self.recurrent.layers * self.cell.states
+        states = tf.split(states, count, axis=-1)
+        if self.attention:
+            rows = last.shape[0] or tf.shape(last)[0]
+            states.append(tf.zeros([rows, self.readout], self.compute_dtype))
+        return tuple(states)
+
+    def advance(self, product, states, memory, masks=()):
+        """Takes one step; returns `(states, readout, attention)`."""
+        carried, below, after = self.cell.states, [], []
+        if self.attention:
+            *states, fed = states
+            below = [fed]
+        for layer in range(self.recurrent.layers):
+            own = tuple(states[layer * carried : (layer + 1) * carried])
+            if layer and masks:
+                below = [below[0] * masks[layer - 1]]
+            own = self.cell.step(product, below, own)
+            after.extend(own)
+            residual = self.recurrent.residual and layer
+            below = [own[0] + below[0] if residual else own[0]]
+        seen, weights = below[0], None
+        if self.attention:
+            context, weights = attend(product(seen), *memory)
+            seen = tf.concat([seen, context], axis=-1)
+        readout = tf.tanh(product(seen))
+        return (*after, *([readout] if self.attention else [])), readout, weights
+
+    def matrices(self):
+        """Returns the weights of all products, in the order `advance` uses them."""
+        weights = [matrix for _, _, matrices in self.cells for matrix in matrices]
+        weights += [self.query, self.view] if self.attention else [self.view]
+        return [self.value(weight) for weight in weights]
+
+    def offsets(self, vectors):
+        """Returns what those products add, each `(..., outputs)`, given all tokens."""
+        (kernel, bias, _), *others = self.cells
+        vectors = tf.cast(vectors, self.compute_dtype)
+        first = tf.matmul(vectors, self.value(kernel)) + self.value(bias)
+        rows = tf.shape(first)[:-1]
+
+        def spread(bias):
+            return tf.broadcast_to(
+                self.value(bias), tf.concat([rows, tf.shape(bias)], 0)
+            )
+
+        offsets = self.split(first)
+        for _, bias, _ in others:
+            offsets += self.split(spread(bias))
+        if self.attention:
+            offsets.append(spread(tf.zeros((self.recurrent.units,))))
+        return [*offsets, spread(self.view_bias)]
+
+    def call(self, vectors, last, outputs=None, lengths=None, training=False):
+        """Returns the readouts, all tokens being known."""
+        vectors = self.dropout(tf.transpose(vectors, (1, 0, 2)), training)
+        memory, states = self.memory(outputs, lengths), self.start(last)
+        masks = ()
+        if training and self.recurrent.dropout:  # one per sentence (Gal & Ghahramani)
+            masks = tuple(
+                self.dropout(tf.ones_like(states[0]), training)
+                for _ in range(self.recurrent.layers - 1)
+            )
+
+        def step(product, states, constants):
+            memory, masks = constants
+            states, readout, _ = self.advance(product, states, memory, masks)
+            return states, readout
+
+        readouts = scan(
+            step,
+            self.matrices(),
+            self.offsets(vectors),
+            states,
+            (memory, masks),
+            training,
+        )
+        readouts = self.dropout(readouts, training)
+        readouts = tf.transpose(readouts, (1, 0, 2))
+        return tf.ensure_shape(readouts, (None, None, self.readout))
+
+    def step(self, vectors, states, memory):
+        """Takes one step after the tokens with these vectors.
+
+        Args:
+            vectors: `(rows, width)`.
+            states: As `start` returned, or the step before.
+            memory: As `memory` returned, of as many rows or of one for several
+                adjacent ones, as in a beam.
+
+        Returns:
+            `(readouts (rows, readout), attention (rows, source), states)`; without
+            attention, `None` instead of it.
+        """
+        pairs = iter(zip(self.matrices(), self.offsets(vectors), strict=True))
+
+        def product(x):
+            matrix, offset = next(pairs)
+            return tf.matmul(x, matrix) + offset
+
+        states, readouts, weights = self.advance(product, states, memory)
+        return readouts, weights, states
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        return {
+            **super().get_config(),
+            "attention": self.attention,
+            "readout": self.readout,
+        }
+
+
+def attend(query, keys, values, padding, score):
+    """Returns the mean of `values` by the softmax of `score' tanh(query + keys)`.
+
+    Args:
+        query: `(rows, units)`; rows of one sentence are adjacent.
+        keys: `(sentences, source, units)`.
+        values: `(sentences, source, width)`.
+        padding: `(sentences, source)` float32, `NEVER` where there is no token.
+        score: `(units, 1)`.
+
+    Returns:
+        `(rows, width)` and the weights, `(rows, source)` float32.
+
+    Source:
+        Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, section 3.1 and
+        appendix A.1.2.
+    """
+    shape = tf.shape(keys)
+    count, source = keys.shape[0] or shape[0], keys.shape[1] or shape[1]
+    rows = query.shape[0] or tf.shape(query)[0]
+    each, units = rows // count, keys.shape[-1]
+    query = tf.reshape(query, [count, each, 1, units])
+    energies = tf.tanh(query + tf.expand_dims(keys, 1))
+    # Flat: oneDNN's batched product with one column corrupts memory (TensorFlow 2.21).
+    energies = tf.reshape(energies, [rows * source, units])
+    scores = tf.reshape(tf.matmul(energies, score), [count, each, source])
+    weights = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.expand_dims(padding, 1))
+    mean = tf.matmul(tf.cast(weights, values.dtype), values)
+    return (
+        tf.reshape(mean, [rows, values.shape[-1]]),
+        tf.reshape(weights, [rows, source]),
+    )
