@@ -202,9 +202,8 @@ class Run:
         )
         left_out = {*export.LITERT_FORMATS} - {a.format for a in artifacts}
         if left_out:
-            print(
-                f"Left out, too far from the model or looping: {', '.join(sorted(left_out))}"
-            )
+            names = ", ".join(sorted(left_out))
+            print(f"Left out, too far from the model or unfit for loops: {names}")
         paths = [*paths, *(self.directory / n for n in ("model.keras", "report.json"))]
         print("\nWrote\n" + "\n".join(f"  {path}" for path in paths))
         hints = [*hints, f"tensorboard --logdir {self.directory}/tensorboard"]
