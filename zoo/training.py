@@ -246,7 +246,9 @@ class AdversarialModel(keras.Model):
         return optimizer
 
     def get_compile_config(self):
-        """Returns both optimizers' settings for `model.save`."""
+        """Returns both optimizers' settings for `model.save`, `None` without them."""
+        if not self.compiled:
+            return None
         serialize = keras.optimizers.serialize
         return {
             "generator_optimizer": serialize(self.generator_optimizer),
