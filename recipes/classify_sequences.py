@@ -1,6 +1,6 @@
 """Classifies sequences, many to one: tells the language of a scrap of text.
 
-    zoo train classify_sequences      embedded English, German and Persian, a minute
+    zoo train classify_sequences      embedded English, German and Persian
     python -m recipes.classify_sequences
 
 The encoder of `zoo.recurrent` reads a few letters in both directions; its last states

@@ -1,6 +1,6 @@
 """Generates sequences, one to many: writes a date in English from its numbers.
 
-    zoo train generate_sequences      embedded dates, two minutes
+    zoo train generate_sequences      embedded dates
 
 The decoder of `zoo.recurrent`, without attention, starts from a vector of year, month
 and day and writes letters, found by `zoo.decoding`. Prints how many unseen dates come
