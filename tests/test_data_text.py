@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,7 +241,7 @@ def test_without_seed_order_is_kept(sentences):
 def test_buckets_leave_little_padding(sentences):
     shares = [
         text.padding_share(text.batches(*sentences, 32, buckets=n, seed=0))
-        for n in (1, 8)
+        for n in (1, 16)
     ]
     assert shares[0] > 0.5 and shares[1] < 0.15
     two = tf.data.Dataset.from_tensors(([[1, 0, 0]], [[1, 2, 3]]))
@@ -254,9 +255,9 @@ def test_buckets_leave_little_padding(sentences):
         ({"sources": [[]]}, "Pair 0 .*no ids"),
         ({"batch_size": None}, "Give either batch_size or tokens.*None, tokens=None"),
         ({"tokens": 5}, "Give either batch_size or tokens"),
-        ({"batch_size": -1}, "must be positive.*Received: -1, 8, 0"),
+        ({"batch_size": -1}, "must be positive.*Received: -1, 16, 0"),
         ({"buckets": 0}, "must be positive.*Received: 1, 0, 0"),
-        ({"first_epoch": -1}, "not negative.*Received: 1, 8, -1"),
+        ({"first_epoch": -1}, "not negative.*Received: 1, 16, -1"),
     ],
 )
 def test_batches_refuse(arguments, message):
@@ -339,6 +340,27 @@ def test_tfds_prepares_the_handbook(tmp_path):
         "handbook/en-de", "test", languages=("de", "en"), data_dir=tmp_path / "tfds"
     )
     assert turned == [pair[::-1] for pair in parts["test"]]
+
+
+@pytest.mark.parametrize(("name", "count"), [("en-de", 4869), ("en-fa", 3579)])
+def test_the_embedded_handbook(name, count):
+    parts = {s: text.load(f"embedded/{name}", s) for s in text.SPLITS}
+    assert len(parts["train"]) == count
+    held_out = parts["validation"] + parts["test"]
+    for side in (0, 1):
+        held = {pair[side].lower() for pair in held_out}
+        assert not held & {pair[side].lower() for pair in parts["train"]}
+    folder = Path(text.__file__).parent / "embedded" / f"handbook_{name}"
+    assert "by-sa/3.0" in (folder / "LICENSE").read_text("utf-8")
+    readme = (folder / "README.md").read_text("utf-8")
+    for split, pairs in parts.items():
+        assert f"| {split} | {len(pairs):,} |" in readme
+
+
+def test_embedded_texts_are_small():
+    folder = Path(text.__file__).parent / "embedded"
+    files = [file for file in folder.rglob("*.tsv.gz")]
+    assert len(files) == 10 and sum(file.stat().st_size for file in files) < 3_000_000
 
 
 def test_the_handbook_refuses(tmp_path):

@@ -1,7 +1,7 @@
 """Images as pictures for people: grids, rows with a caption, curves.
 
 All take and return arrays; only the `write_` functions touch files. Pillow writes
-PNGs, so a picture costs no plotting library.
+PNGs, so a picture of images costs no plotting library.
 """
 
 import math
@@ -77,3 +77,59 @@ def pairs(first, second):
         `(2 * count, ...)`, to be shown with `columns=count`.
     """
     return np.concatenate([np.asarray(first), np.asarray(second)])
+
+
+def write_alignment(path, weights, source_pieces, target_pieces):
+    """Writes attention weights as a picture: dark where a target piece looked.
+
+    Matplotlib (3.11 or newer) shapes each piece in the direction of its script; the
+    order of the pieces stays that of time, from left to right and from top to bottom.
+    A script of which the machine has no font is drawn as boxes.
+
+    Args:
+        path: Of the PNG file.
+        weights: `(target, source)`, from 0 to 1.
+        source_pieces: A string for each column.
+        target_pieces: A string for each row.
+
+    Raises:
+        ValueError: The shape of the weights is not that of the pieces.
+
+    Source:
+        Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, figure 3.
+
+    Example:
+        write_alignment("cat.png", [[0.9, 0.1], [0, 1]], ["a", "cat"], ["un", "chat"])
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    weights = np.asarray(weights, "float32")
+    expected = (len(target_pieces), len(source_pieces))
+    if weights.shape != expected or 0 in expected:
+        raise ValueError(
+            "weights must have a row for each target piece and a column for each "
+            f"source piece, {expected}. Received shape: {weights.shape}."
+        )
+    rows, columns = expected
+    fonts = ["DejaVu Sans", "Noto Sans CJK JP", "Noto Sans Devanagari", "Noto Sans"]
+    figure = Figure((2.0 + 0.3 * columns, 1.6 + 0.3 * rows), dpi=120)
+    # A piece may be a dollar, which would begin a formula.
+    settings = {"font.family": _installed(fonts), "text.parse_math": False}
+    with rc_context(settings), whole(path) as beside:
+        axes = figure.add_subplot()
+        axes.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, aspect="equal")
+        axes.set_xticks(range(columns), source_pieces, rotation=90)
+        axes.set_yticks(range(rows), target_pieces)
+        axes.tick_params(length=0, labeltop=True, labelbottom=False)
+        FigureCanvasAgg(figure)
+        figure.savefig(beside, bbox_inches="tight")
+
+
+def _installed(fonts):
+    """Returns those of some font families that this machine has."""
+    from matplotlib import font_manager
+
+    have = {font.name for font in font_manager.fontManager.ttflist}
+    return [font for font in fonts if font in have]

@@ -24,6 +24,7 @@ from collections import defaultdict
 from pathlib import Path
 
 FORMATS = ("full", "long", "medium", "short", "yMMMEd", "yMEd")
+_PATIENCE = 10_000  # draws in a row that give no new date, until there are no more
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 
 #: Locales whose ways of writing a date are all kept from training, where no locale of
@@ -146,20 +147,22 @@ def _draw(count, patterns, seed):
     rng = random.Random(seed)
     names = sorted(patterns)
     days = (LAST - FIRST).days + 1
+    room = days * sum(len(ways) for ways in patterns.values())
     pairs, missed = {}, 0
     while len(pairs) < count:
+        if count > room or missed > _PATIENCE:
+            raise ValueError(
+                f"These locales and formats have not {count} different dates. Ask for "
+                "fewer, or of more."
+            )
         name = rng.choice(names)
         pattern = rng.choice(patterns[name])
         date = FIRST + datetime.timedelta(rng.randrange(days))
         text = _write(date, pattern, name)
         if text in pairs or not _definite(date, pattern, text):
             missed += 1
-            if missed > 1000 + 100 * count:
-                raise ValueError(
-                    f"These locales and formats have not {count} different dates. "
-                    "Ask for fewer, or of more."
-                )
             continue
+        missed = 0
         pairs[text] = date.isoformat()
     return list(pairs.items())
 

@@ -201,7 +201,7 @@ def batches(
     batch_size=None,
     *,
     tokens=None,
-    buckets=8,
+    buckets=16,
     seed=None,
     first_epoch=0,
 ):
@@ -222,9 +222,9 @@ def batches(
         batch_size: Sentences per batch.
         tokens: Instead of `batch_size`: places in a batch, padding included, of the
             longer side; short sentences then make larger batches.
-        buckets: How many, of like numbers of sentences, or their upper bounds in
-            tokens, as `(10, 20, 40)`; longer sentences have a bucket of their own. The
-            length of a pair is that of its longer side.
+        buckets: How many, of like numbers of ids, or their upper bounds in tokens, as
+            `(10, 20, 40)`; longer sentences have a bucket of their own. The length of
+            a pair is that of its longer side.
         seed: Integer that shuffles; `None` does not.
         first_epoch: The epoch to begin with, counted from 0.
 
@@ -261,8 +261,11 @@ def batches(
         )
     count, longer = len(sources), lengths.max(axis=0)
     if isinstance(buckets, int):
-        cuts = np.quantile(longer, np.arange(1, buckets) / buckets, method="lower")
-        buckets = cuts[cuts < longer.max()]
+        # Equal shares of the ids, not of the sentences: long ones need finer buckets.
+        ordered = np.sort(longer)
+        shares = np.cumsum(ordered) / ordered.sum()
+        cuts = ordered[np.searchsorted(shares, np.arange(1, buckets) / buckets)]
+        buckets = cuts[cuts < ordered[-1]]
     bounds = sorted({int(bound) for bound in buckets})
     sizes = [
         batch_size or max(1, tokens // bound)
