@@ -1,7 +1,7 @@
 """Training and decoding speed, and BLEU, beside joeynmt's, in one alternating run.
 
     pip install torch && pip install --no-deps joeynmt      joeynmt runs on PyTorch
-    pip install pyyaml sacrebleu sentencepiece subword-nmt importlib_metadata
+    pip install pyyaml sacrebleu subword-nmt importlib_metadata    what it imports
     python -m benchmarks.seq2seq_vs_joeynmt --count 5 --rounds 3     a look
     python -m benchmarks.seq2seq_vs_joeynmt                          10 epochs, and BLEU
 

@@ -33,21 +33,21 @@ def encode(sentence, vocabulary, wanted):
         end = next((end for end in ends if text[at:end] in numbers), at + 1)
         ids.append(numbers.get(text[at:end], UNKNOWN))
         at = end
-    ids = ids[: length - 1] + [END]
-    return np.array([ids + [0] * (length - len(ids))], "int32")
+    row = (ids[: length - 1] + [END] + length * [0])[:length]
+    return np.array([row], "int32")
 
 
 def decode(ids, vocabulary):
     """Returns the text before the end."""
-    ids = list(ids)
-    ids = ids[: ids.index(END)] if END in ids else ids
-    text = "".join(vocabulary["pieces"][number] for number in ids if number > 3)
+    ids = list(ids) + [END]
+    kept = [number for number in ids[: ids.index(END)] if number > END]
+    text = "".join(vocabulary["pieces"][number] for number in kept)
     return text.replace(SPACE, " ").strip(" ")
 
 
 def main():
     """Translates the sentence of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("sentence")
     parser.add_argument("--file", default="model_float32.tflite")

@@ -1,7 +1,7 @@
 """Trains a translator of dates as people write them into ISO 8601, letter by letter.
 
-    zoo train dates                              embedded dates, 5 minutes on two cores
-    zoo train dates --epochs 30                  the preset's settings
+    zoo train dates                              embedded dates, 5 minutes of one core
+    zoo train dates --epochs 30                  more exact
     zoo translate runs/dates "3 March 2024" "۱۳ مرداد"
     python -m recipes.dates                      the same program
 

@@ -1,6 +1,6 @@
 """Measures how far back gradients reach: simple, GRU and LSTM networks, and attention.
 
-    zoo train gradient_flow           a minute; writes gradient_flow.png and report.json
+    zoo train gradient_flow           writes gradient_flow.png and report.json
     python -m recipes.gradient_flow   the same program
 
 A long-memory task: the first of `steps` symbols is to be named at the end, what lies

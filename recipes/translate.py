@@ -1,6 +1,6 @@
 """Trains a translator of sentences: recurrent networks with attention.
 
-    zoo train translate                          embedded English-German, one hour
+    zoo train translate                          embedded English-German
     zoo train translate --data embedded/en-fa --persian
     zoo train translate --data handbook/en-de    the TFDS set, once prepared
     zoo train translate --data corpus.{en,de}    your own: also .tsv, .csv, .tmx
