@@ -6,6 +6,10 @@
     zoo train cgan --data DIR --size 32 32     your own images, a folder per class
     python -m recipes.cgan                     the same program
 
+With the preset's settings `fid_classifier_fashion_mnist` to the test images is 0.36,
+0.46 and 0.38 for seeds 0 to 2, in the best epoch as in the last, the eighth, and 91.9,
+91.0 and 91.9 % of samples are classified as what was asked for.
+
 After each epoch the Frechet distance to held-out training images is measured, which
 chooses the best epoch, and a guard warns of collapse, of a vanished gradient and of a
 discriminator that has won.

@@ -24,6 +24,7 @@ class ModelContract:
     """Subclass as `TestX` with the four members below."""
 
     parameters: int  #: trainable parameters of `model()`, worked out by hand
+    formats = ("float32", "float16", "dynamic")  #: of LiteRT, that the model can have
 
     def model(self):
         """Returns a tiny, compiled model."""
@@ -162,14 +163,13 @@ class ModelContract:
     def test_exports_agree_and_load_without_keras_or_zoo(self, tmp_path):
         model = self.model()
         model.fit(self.batch(), verbose=0)
-        formats = ("float32", "float16", "dynamic")
         artifacts = export.export(
-            model, tmp_path, self.export_examples(), formats=formats
+            model, tmp_path, self.export_examples(), formats=self.formats
         )
         served = on_device = len(model.export_signatures())
         if hasattr(model, "device_signatures"):
             on_device = len(model.device_signatures())
-        assert len(artifacts) == served + 3 * on_device
+        assert len(artifacts) == served + len(self.formats) * on_device
 
         script = (
             "import sys\n"

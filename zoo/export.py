@@ -39,6 +39,9 @@ RMS_TOLERANCES = {
     "int8": 5e-2,
 }
 LITERT_FORMATS = ("float32", "float16", "dynamic", "int8")
+#: Those that a model with a loop can have. With TensorFlow 2.21, float16 weights read
+#: inside a loop convert to wrong numbers, and int8 ends the whole program.
+LOOP_FORMATS = ("float32", "dynamic")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,17 +93,18 @@ def export(model, directory, examples=None, formats=None, version=1, strict=True
             are compared on, and what int8 takes its value ranges from. Inputs left
             out are drawn: numbers uniformly from [0, 1), whole ones from 0 to 3.
         formats: Any of `LITERT_FORMATS`; by default all the model can have, which is
-            all but int8 if it loops.
+            `LOOP_FORMATS` if it loops.
         version: Folder name of the SavedModel, a whole number.
         strict: Whether a rounded format that is too far from the model is an error;
             otherwise it is left out. Sharp edges in a generator's images are where
-            "dynamic" and "int8" may fail.
+            "dynamic" and "int8" may fail. Formats unfit for a model that loops are
+            left out likewise.
 
     Returns:
         List of `Artifact`, one for each file and endpoint.
 
     Raises:
-        ValueError: If a format is unknown or int8 of a model that loops, or a file
+        ValueError: If a format is unknown or unfit for a model that loops, or a file
             cannot be converted without operations foreign to LiteRT, does not run, or
             differs from the model by more than its format's tolerance. Then nothing is
             written.
@@ -122,13 +126,15 @@ def export(model, directory, examples=None, formats=None, version=1, strict=True
         if on_device is not served:
             convertible = beside / "device"
             loops = write_saved_model(model, on_device, convertible)
-        if formats is None:
-            formats = [f for f in LITERT_FORMATS if not (loops and f == "int8")]
-        elif loops and "int8" in formats:
+        unfit = set(LITERT_FORMATS) - set(LOOP_FORMATS) if loops else set()
+        if strict and unfit & set(formats or ()):
             raise ValueError(
-                "int8 was asked for a model that loops: LiteRT's converter ends the "
-                "whole program on such graphs. Leave int8 out of `formats`."
+                "A model that loops converts wrongly to float16 and, as int8, ends the "
+                f"whole program. Use formats of {LOOP_FORMATS}. Received: {formats}."
             )
+        if formats is None:
+            formats = LITERT_FORMATS
+        formats = [format for format in formats if format not in unfit]
         jobs = [(saved_model, "saved_model", served)]
         jobs += [(beside / f"model_{f}.tflite", f, on_device) for f in formats]
 
