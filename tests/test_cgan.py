@@ -35,7 +35,7 @@ GENERATOR = 160 + 16 + 516 + 8 + 65
 class TestProjection(CGANContract):
     # 4*4*1*4+4 | 4*4*4*8+8 | 2*2*8+1 | 3*32
     parameters = GENERATOR + 68 + 520 + 33 + 96
-    settings = {"loss": "hinge"}
+    settings = {"loss": "least_squares"}
 
 
 class TestConcatenation(CGANContract):

@@ -188,6 +188,7 @@ class CGAN(AdversarialModel):
     def call(self, inputs, training=False):
         """Returns the examples of a pair of noise and conditions."""
         latents, conditions = inputs
+        latents = tf.cast(latents, tf.float32)  # Keras casts floats, but not labels
         joined = tf.concat([latents, self.vectors(conditions)], axis=-1)
         return self.sampler(joined, training=False)
 
@@ -206,7 +207,7 @@ class CGAN(AdversarialModel):
         if conditions is None:
             conditions = np.arange(count) % self.condition_dim
         noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        return self((tf.cast(noise, tf.float32), conditions))
+        return self((tf.cast(noise, tf.float32), np.asarray(conditions)))
 
     # ----------------------------------------------------------------- training
 
