@@ -43,9 +43,9 @@ class Config:
     """codes of source and target, where the data needs them"""
     level: Literal["subword", "word", "character"] = "subword"
     """what a token is"""
-    source_vocabulary: int = 2000
+    source_vocabulary: int = 1700
     """most tokens to know of the source"""
-    target_vocabulary: int = 2000
+    target_vocabulary: int = 1700
     """most tokens to know of the target"""
     persian: bool = False
     """unify the spelling of a Persian target"""
@@ -55,11 +55,11 @@ class Config:
     """recurrent layers of encoder and decoder, 1 to 4"""
     residual: bool = False
     """add each layer's input to its output"""
-    embedding_dim: int = 128
+    embedding_dim: int = 80
     """width of a token's vector"""
-    encoder_units: int = 128
+    encoder_units: int = 96
     """width of the encoder, in each direction"""
-    decoder_units: int = 192
+    decoder_units: int = 160
     """width of the decoder and the attention"""
     attention: bool = True
     """look back at the source"""
@@ -83,7 +83,7 @@ class Config:
     """hypotheses kept in the search; also measured with 1"""
     alpha: float = 0.6
     """exponent of the length penalty"""
-    epochs: int = 40
+    epochs: int = 30
     """passes over the training pairs"""
     seed: int = 0
     """of weights, noise and order"""
@@ -173,7 +173,7 @@ def measure(model, config, test):
     return metrics
 
 
-def examples(model, config, count=32):
+def examples(model, config, count=200):
     """Returns real inputs for `zoo.export`: test sentences that fit on a device."""
     sources, targets = load(config, "test")
     ids = zip(model.source_vocabulary.encode(sources), sources, strict=True)

@@ -147,7 +147,7 @@ def test_the_embedded_sample():
         split: text.load("embedded/dates", split)
         for split in ("train", "validation", "test", "unseen")
     }
-    assert [len(part) for part in parts.values()] == [40_000, 2_000, 2_000, 2_000]
+    assert [len(part) for part in parts.values()] == [80_000, 2_000, 2_000, 2_000]
     train = {written for written, _ in parts["train"]}
     for split in ("validation", "test", "unseen"):
         assert not train & {written for written, _ in parts[split]}

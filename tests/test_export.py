@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -99,6 +100,36 @@ def test_what_lite_rt_cannot_do_is_an_error(tmp_path, function, message):
     with pytest.raises(ValueError, match=message):
         export.export(Only(function), tmp_path, formats=("float32",))
     assert list(tmp_path.iterdir()) == []
+
+
+class Loop(keras.Model):
+    """Multiplies by its weights until the time is up."""
+
+    def __init__(self):
+        super().__init__()
+        start = np.random.default_rng(0).normal(size=(64, 64)) / 8
+        self.matrix = self.add_weight((64, 64), lambda *_, **__: start)
+        self.built = True
+
+    def export_signatures(self):
+        def run(x):
+            for _ in tf.range(5):
+                x = tf.tanh(x @ self.matrix) + x
+            return {"y": x}
+
+        return {"run": (run, [tf.TensorSpec((1, 64), name="x")])}
+
+
+def test_half_precision_survives_a_loop(tmp_path):
+    artifacts = export.export(Loop(), tmp_path, formats=("float32", "float16"))
+    sizes = {a.format: a.bytes for a in artifacts}
+    assert sizes["float16"] < 0.7 * sizes["float32"]
+    run = export.interpreter(tmp_path / "model_float16.tflite")
+    call = run.get_signature_runner("run")
+    x = np.random.default_rng(1).normal(size=(1, 64)).astype("float32")
+    (function, _) = Loop().export_signatures()["run"]
+    for _ in range(3):  # also when called again
+        np.testing.assert_allclose(call(x=x)["y"], function(x)["y"], rtol=0, atol=1e-2)
 
 
 def test_unknown_format_names_the_known_ones(tmp_path):

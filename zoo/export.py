@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.files import size, whole
+from zoo.half import half_weights
 from zoo.terminal import silence
 
 #: Largest difference from the model that a format may show, as a share of the largest
@@ -39,9 +40,9 @@ RMS_TOLERANCES = {
     "int8": 5e-2,
 }
 LITERT_FORMATS = ("float32", "float16", "dynamic", "int8")
-#: Those that a model with a loop can have. With TensorFlow 2.21, float16 weights read
-#: inside a loop convert to wrong numbers, and int8 ends the whole program.
-LOOP_FORMATS = ("float32", "dynamic")
+#: Those that a model with a loop can have: with TensorFlow 2.21, int8 ends the whole
+#: program, and float16 takes the way of `zoo.half`.
+LOOP_FORMATS = ("float32", "float16", "dynamic")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,8 +130,8 @@ def export(model, directory, examples=None, formats=None, version=1, strict=True
         unfit = set(LITERT_FORMATS) - set(LOOP_FORMATS) if loops else set()
         if strict and unfit & set(formats or ()):
             raise ValueError(
-                "A model that loops converts wrongly to float16 and, as int8, ends the "
-                f"whole program. Use formats of {LOOP_FORMATS}. Received: {formats}."
+                "Converting a model that loops to int8 ends the whole program. Use "
+                f"formats of {LOOP_FORMATS}. Received: {formats}."
             )
         if formats is None:
             formats = LITERT_FORMATS
@@ -149,7 +150,7 @@ def export(model, directory, examples=None, formats=None, version=1, strict=True
             if format == "saved_model":
                 runner = tf.saved_model.load(str(path)).signatures.__getitem__
             else:
-                path.write_bytes(convert(convertible, here, format))
+                path.write_bytes(convert(convertible, here, format, loops))
                 runner = interpreter(path).get_signature_runner
             for name, batches in here.items():
                 try:
@@ -225,7 +226,7 @@ def write_saved_model(model, signatures, directory):
     )
 
 
-def convert(saved_model, cases, format):
+def convert(saved_model, cases, format, loops=False):
     """Converts a SavedModel's endpoints into one LiteRT file.
 
     Args:
@@ -233,6 +234,7 @@ def convert(saved_model, cases, format):
         cases: `{endpoint: [{input name: array}, ...]}`; int8 takes value ranges from
             it.
         format: One of `LITERT_FORMATS`.
+        loops: Whether any endpoint loops.
 
     Returns:
         The file's bytes.
@@ -244,9 +246,10 @@ def convert(saved_model, cases, format):
         str(saved_model), signature_keys=list(cases)
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if format != "float32":
+    by_cast = format == "float16" and loops
+    if format != "float32" and not by_cast:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if format == "float16":
+    if format == "float16" and not by_cast:
         converter.target_spec.supported_types = [tf.float16]
     if format == "int8":
         # Inputs and outputs stay float32: the file is a drop-in for the others.
@@ -258,12 +261,13 @@ def convert(saved_model, cases, format):
         )
     try:
         with silence():
-            return converter.convert()
+            file = converter.convert()
     except Exception as error:
         raise ValueError(
             f"This model does not convert to LiteRT {format} with built-in operations "
             f"alone: {error}"
         ) from error
+    return half_weights(file) if by_cast else file
 
 
 def interpreter(path):
@@ -343,14 +347,14 @@ def _inputs(specs, examples, rows=32):
     """Returns batches, `{input name: array}` each, for one endpoint.
 
     An endpoint that takes any number of rows gets one batch of `rows` at most, one of
-    fixed sizes as many batches as `rows` fill.
+    fixed sizes as many batches as the examples fill, or `rows` if there are none.
     """
     rng = np.random.default_rng(0)
     fixed = specs[0].shape[0]
     given = [len(examples[s.name]) for s in specs if s.name in examples]
     if fixed:
         sizes = [spec.shape[0] for spec in specs]
-        count = max(1, min([rows, *given]) // max(sizes))
+        count = max(1, min(given, default=rows) // max(sizes))
     else:
         sizes, count = [min([rows, *given])] * len(specs), 1
     inputs = {}

@@ -15,6 +15,7 @@ enough to be checked exactly. Left out or changed for that:
 - Eras, and calendars other than the Gregorian.
 """
 
+import calendar
 import datetime
 import functools
 import random
@@ -79,8 +80,8 @@ def generate(count, locales=None, seed=0, formats=FORMATS):
             (`"yMMMEd"`); where a locale lacks one, it is left out.
 
     Returns:
-        A list of `(text, "2024-03-05")`: days from 1900 to 2099, locales, then their
-        patterns, then days, each as likely as another.
+        A list of `(text, "2024-03-05")`, years from 1900 to 2099: each pattern of each
+        locale with each month before one of them comes again.
 
     Raises:
         ImportError: Babel is missing.
@@ -117,7 +118,7 @@ def unseen(count, seed=0):
     return _draw(count, _unseen_patterns(), seed)
 
 
-def write_embedded(folder, train=40_000, held_out=2_000):
+def write_embedded(folder, train=80_000, held_out=2_000):
     """Writes the sample that comes with the package, each split from its own seed.
 
     No text of validation, test or unseen is in training, of another language neither.
@@ -144,27 +145,37 @@ def write_embedded(folder, train=40_000, held_out=2_000):
 
 
 def _draw(count, patterns, seed):
+    """Draws dates by turns: of each locale, pattern and month before one comes again.
+
+    By chance alone, some language's May would not occur among 80,000 dates.
+    """
     rng = random.Random(seed)
-    names = sorted(patterns)
-    days = (LAST - FIRST).days + 1
-    room = days * sum(len(ways) for ways in patterns.values())
+    turns = [
+        (name, pattern, month)
+        for name in sorted(patterns)
+        for pattern in patterns[name]
+        for month in range(1, 13)
+    ]
     pairs, missed = {}, 0
+    room = len(turns) * 31 * (LAST.year - FIRST.year + 1)
     while len(pairs) < count:
-        if count > room or missed > _PATIENCE:
+        if count > room or missed > max(_PATIENCE, len(turns)):
             raise ValueError(
                 f"These locales and formats have not {count} different dates. Ask for "
                 "fewer, or of more."
             )
-        name = rng.choice(names)
-        pattern = rng.choice(patterns[name])
-        date = FIRST + datetime.timedelta(rng.randrange(days))
-        text = _write(date, pattern, name)
-        if text in pairs or not _definite(date, pattern, text):
-            missed += 1
-            continue
-        missed = 0
-        pairs[text] = date.isoformat()
-    return list(pairs.items())
+        rng.shuffle(turns)
+        for name, pattern, month in turns:
+            year = rng.randint(FIRST.year, LAST.year)
+            day = rng.randint(1, calendar.monthrange(year, month)[1])
+            date = datetime.date(year, month, day)
+            text = _write(date, pattern, name)
+            if text in pairs or not _definite(date, pattern, text):
+                missed += 1
+                continue
+            missed = 0
+            pairs[text] = date.isoformat()
+    return list(pairs.items())[:count]
 
 
 def _babel():
