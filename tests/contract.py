@@ -46,6 +46,15 @@ class ModelContract:
         """Returns real inputs by name for the comparison of exported files."""
         return {}
 
+    @pytest.fixture(scope="class")
+    def trained(self):
+        """A model after one step, its weights before, and the logs of that step."""
+        keras.utils.set_random_seed(0)
+        model = self.model()
+        before = [v.numpy().copy() for v in model.trainable_variables]
+        history = model.fit(self.batch(), verbose=0).history
+        return model, before, {name: values[-1] for name, values in history.items()}
+
     # ------------------------------------------------------------ what it is
 
     def test_parameter_count(self):
@@ -66,10 +75,8 @@ class ModelContract:
 
     # --------------------------------------------------------- how it trains
 
-    def test_one_step_moves_every_trainable_variable(self):
-        model = self.model()
-        before = [v.numpy().copy() for v in model.trainable_variables]
-        model.fit(self.batch(), verbose=0)
+    def test_one_step_moves_every_trainable_variable(self, trained):
+        model, before, _ = trained
         still = [
             v.path
             for v, old in zip(model.trainable_variables, before, strict=True)
@@ -77,20 +84,16 @@ class ModelContract:
         ]
         assert not still
 
-    def test_logs_are_finite_and_documented(self):
-        model = self.model()
-        logs = {
-            name: values[-1]
-            for name, values in model.fit(self.batch(), verbose=0).history.items()
-        }
+    def test_logs_are_finite_and_documented(self, trained):
+        model, _, logs = trained
         section = inspect.getdoc(type(model)).split("Logs:")[1].split("\n\n")[0]
         documented = re.findall(r"^    (\w+):", section, flags=re.MULTILINE)
         assert logs.keys() <= set(documented)
         assert logs.keys() == model.trackers.keys()
         assert all(np.isfinite(value) for value in logs.values())
 
-    def test_logs_restart_each_epoch(self):
-        model = self.model()
+    def test_logs_restart_each_epoch(self, trained):
+        model, _, _ = trained
         model.fit(self.batch(), verbose=0)
         counts = [tracker.count.numpy() for tracker in model.trackers.values()]
         model.fit(self.batch(), verbose=0)
@@ -160,9 +163,8 @@ class ModelContract:
 
     # ---------------------------------------------------- how it is exported
 
-    def test_exports_agree_and_load_without_keras_or_zoo(self, tmp_path):
-        model = self.model()
-        model.fit(self.batch(), verbose=0)
+    def test_exports_agree_and_load_without_keras_or_zoo(self, tmp_path, trained):
+        model, _, _ = trained
         artifacts = export.export(
             model, tmp_path, self.export_examples(), formats=self.formats
         )

@@ -94,6 +94,7 @@ class TestWithoutAttention(Seq2SeqContract):
             self.model().translate(["ab"], beam=2, beta=0.1)
 
 
+@pytest.mark.slow
 class TestDeepTiedGRU(Seq2SeqContract):
     settings = {
         "encoder": Recurrent("gru", 5, layers=2, dropout=0.2, residual=True),

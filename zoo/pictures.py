@@ -5,6 +5,7 @@ PNGs, so a picture of images costs no plotting library.
 """
 
 import math
+import warnings
 
 import numpy as np
 from PIL import Image
@@ -146,7 +147,8 @@ def write_alignment(path, weights, source_pieces, target_pieces):
     figure = Figure((2.0 + 0.3 * columns, 1.6 + 0.3 * rows), dpi=120)
     # A piece may be a dollar, which would begin a formula.
     settings = {"font.family": _installed(fonts), "text.parse_math": False}
-    with rc_context(settings), whole(path) as beside:
+    with rc_context(settings), whole(path) as beside, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         axes = figure.add_subplot()
         axes.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, aspect="equal")
         axes.set_xticks(range(columns), source_pieces, rotation=90)
