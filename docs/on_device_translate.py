@@ -1,13 +1,13 @@
 """Translates on a device: NumPy and ai-edge-litert, no TensorFlow, Keras or zoo.
 
-    python docs/on_device_translate.py runs/dates/export "3 March 2024"
+    python docs/on_device_translate.py saved_models/dates_to_iso "3 March 2024"
 
-A reference to port: text to pieces, one call, pieces to text. It reads the folder that
-`zoo export` wrote, for vocabularies of subwords or characters without byte fallback.
+A reference to port: text to pieces, one call, pieces to text. Reads what `zoo export`
+wrote, for vocabularies of subwords or characters without byte fallback.
 """
 
-import argparse
 import json
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -19,9 +19,8 @@ SPACE = "\u2581"  # how a piece shows a space
 DIGITS = {zero + digit: 48 + digit for zero in (0x660, 0x6F0) for digit in range(10)}
 
 
-def encode(sentence, vocabulary, wanted):
-    """Returns ids of the wanted shape: always the longest piece that fits, the end."""
-    length = wanted["shape"][1]
+def encode(sentence, vocabulary, length):
+    """Returns ids of shape (1, length): always the longest piece that fits, the end."""
     text = unicodedata.normalize("NFKC", sentence).translate(DIGITS)
     text = " ".join(text.split()).replace(" ", SPACE)
     if vocabulary["level"] != "character":
@@ -40,27 +39,22 @@ def encode(sentence, vocabulary, wanted):
 def decode(ids, vocabulary):
     """Returns the text before the end."""
     ids = list(ids) + [END]
-    kept = [number for number in ids[: ids.index(END)] if number > END]
-    text = "".join(vocabulary["pieces"][number] for number in kept)
+    pieces = ["", "\N{REPLACEMENT CHARACTER}", "", "", *vocabulary["pieces"][4:]]
+    text = "".join(pieces[number] for number in ids[: ids.index(END)])
     return text.replace(SPACE, " ").strip(" ")
 
 
-def main():
+def main(folder, sentence, file="model_float16.tflite"):
     """Translates the sentence of the command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("sentence")
-    parser.add_argument("--file", default="model_float32.tflite")
-    settings = parser.parse_args()
     source, target = (
-        json.loads((settings.folder / f"{side}_vocabulary.json").read_text("utf-8"))
+        json.loads(Path(folder, f"{side}_vocabulary.json").read_text("utf-8"))
         for side in ("source", "target")
     )
-    model = Interpreter(str(settings.folder / settings.file))
+    model = Interpreter(str(Path(folder, file)))
     search = model.get_signature_runner("beam")  # or "greedy"
-    ids = encode(settings.sentence, source, search.get_input_details()["source"])
+    ids = encode(sentence, source, search.get_input_details()["source"]["shape"][1])
     print(decode(search(source=ids)["tokens"][0], target))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 from recipes import classify_sequences, generate_sequences, gradient_flow
 from zoo import cli
 from zoo.data import text
+from zoo.seq2seq import DEVICE_BEAM, DEVICE_LENGTH
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,8 +76,15 @@ def test_recipe_trains_exports_and_translates(recipe, pairs, tmp_path, capsys):
     if recipe == "translate":
         assert cli.main(["translate", "vae_fashion_mnist", "a"]) == 2
         assert "does not translate" in capsys.readouterr().err
-        script = [sys.executable, ROOT / "docs" / "on_device_translate.py"]
-        subprocess.run(
-            [*script, run / "export", "3 March 2024"],
+        program = ROOT / "docs" / "on_device_translate.py"
+        sentence = "The 3 packages of March."
+        done = subprocess.run(
+            [sys.executable, program, run / "export", sentence, "model_float32.tflite"],
             check=True,
+            capture_output=True,
+            text=True,
         )
+        model = keras.saving.load_model(run / "model.keras")
+        found = model.translate([sentence], beam=DEVICE_BEAM, max_length=DEVICE_LENGTH)
+        assert done.stdout == found[0] + "\n"
+        assert len(program.read_text().splitlines()) <= 60
