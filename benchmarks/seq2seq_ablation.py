@@ -1,6 +1,6 @@
 """What attention, scheduled sampling and a beam are worth, by length, over seeds.
 
-    python -m benchmarks.seq2seq_ablation                        lists of dates, 40 minutes
+    python -m benchmarks.seq2seq_ablation               lists of dates, 40 minutes
     python -m benchmarks.seq2seq_ablation --data handbook/en-de --epochs 30
 
 Trains the same model, at one size, without attention, with it, and with attention and
@@ -34,7 +34,7 @@ BEAM = 5
 
 
 def lists(split):
-    """Returns lists of one to four of the embedded dates, in English and in ISO 8601."""
+    """Returns lists of one to four embedded dates, in English and in ISO 8601."""
     rng = np.random.default_rng(["train", "validation", "test"].index(split))
     dates = [iso for _, iso in text.load("embedded/dates", split)]
     months = calendar.month_name

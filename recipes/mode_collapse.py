@@ -128,7 +128,7 @@ def curves(mixture, runs, steps):
     """Returns a figure of modes covered and of good samples over training."""
     figure = Figure(figsize=(9, 3.5), dpi=100, layout="constrained")
     heights = {"modes": len(mixture.centres), "quality": 1.0}
-    labels = ("modes covered", "share of samples within 3 standard deviations")
+    labels = ("modes covered", "share of good samples")
     for index, (key, label) in enumerate(zip(heights, labels, strict=True)):
         axes = figure.add_subplot(
             1, 2, index + 1, xlabel="step", ylabel=label, ylim=(0, 1.05 * heights[key])
