@@ -2,7 +2,7 @@
 
     zoo train dates                              embedded dates, 5 minutes of one core
     zoo train dates --epochs 15                  the preset, 20 minutes
-    zoo translate runs/dates "3 March 2024" "۱۳ مرداد"
+    zoo translate runs/dates "3 March 2024" "14 juillet 1989"
     python -m recipes.dates                      the same program
 
 A task whose every answer can be checked. Settings, files and everything else are those
