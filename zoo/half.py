@@ -15,7 +15,7 @@ SMALLEST = 1024
 
 
 def half_weights(file):
-    """Returns a LiteRT file whose large float32 constants are float16.
+    """Returns a LiteRT file whose large float32 constants are float16, if they fit.
 
     Args:
         file: Bytes of a float32 LiteRT file.
@@ -30,7 +30,10 @@ def half_weights(file):
     large = set()
     for tensor in (t for graph in model.subgraphs for t in graph.tensors):
         data = model.buffers[tensor.buffer].data
-        if tensor.type == float32 and data is not None and len(data) >= SMALLEST:
+        if tensor.type != float32 or data is None or len(data) < SMALLEST:
+            continue
+        values = np.asarray(data, np.uint8).view(np.float32)
+        if np.abs(values).max() < np.finfo(np.float16).max:  # masks may not fit
             large.add(tensor.buffer)
     for index in large:
         data = np.asarray(model.buffers[index].data, np.uint8).view(np.float32)
