@@ -11,7 +11,7 @@ demo: .venv/installed  ## train, measure, draw and export a VAE on real images, 
 	@echo '(after `source .venv/bin/activate`, which puts zoo on the path)'
 
 test: .venv/installed-test  ## the quick suite, about 25 minutes on 2 cores
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: .venv/installed-test  ## the slow tests too
 	$(BIN)/python -m pytest -n 2

@@ -38,8 +38,9 @@ def card(facts):
     heading = f"{'Measured':{width + 2}} {'best':>10} {'last':>10}"
     rows = [f"{k:{width}} {v:>10} {last.get(k, ''):>10}" for k, v in best.items()]
     exports = [
-        f"{_file(e['file']):22} {e['endpoint']:8} largest difference "
+        f"{_file(e['file']):22} {e['endpoint']:11} largest difference "
         f"{e['largest_difference']:.0e}, rms {e['rms_difference']:.0e}"
+        + (f", {e['agreement']:.1%} the same" if e.get("agreement", 1) < 1 else "")
         for e in facts["exports"]
     ]
     settings = ", ".join(f"{k}={v}" for k, v in facts["config"].items())
