@@ -152,7 +152,9 @@ def export(model, directory, examples=None, formats=None, version=1, strict=True
                 key = name, signatures is served
                 if key not in cases:
                     cases[key] = _inputs(specs, examples or {})
-                    expected[key] = _run(function, cases[key])
+                    # A loop that runs eagerly takes minutes.
+                    model_itself = tf.function(function) if loops else function
+                    expected[key] = _run(model_itself, cases[key])
             here = {name: cases[name, signatures is served] for name in signatures}
             if format == "saved_model":
                 runner = tf.saved_model.load(str(path)).signatures.__getitem__
