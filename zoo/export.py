@@ -24,7 +24,7 @@ from zoo.terminal import silence
 #: Largest difference from the model that a format may show, as a share of the largest
 #: value of that output. float32 leaves room for a different order of summation alone.
 #: Of a rounded model that loops it is reported only: one gate of a recurrent network
-#: that falls to the other side makes another state.
+#: that falls to the other side makes another state. So is the agreement of its words.
 TOLERANCES = {
     "saved_model": 1e-5,
     "float32": 1e-4,
