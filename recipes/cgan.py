@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 from zoo import cli, pictures, quality
-from zoo.cgan import CGAN
+from zoo.cgan import CGAN, Concatenation, Projection
 from zoo.data import images
 from zoo.networks import DCGAN
 from zoo.regularizers import R1, DiffAugment, LeCam
@@ -52,6 +52,8 @@ class Config:
     """of the discriminator"""
     conditioning: Literal["projection", "concatenation"] = "projection"
     """how the discriminator learns of the class"""
+    mismatch: float = 0.5
+    """share of real images beside a wrong class among what it is to call wrong"""
     loss: Literal["non_saturating", "saturating", "least_squares", "hinge"] = (
         "non_saturating"
     )
@@ -82,13 +84,14 @@ class Config:
 
 def build(config, shape, classes):
     """Returns the compiled model."""
+    conditioning = {"projection": Projection, "concatenation": Concatenation}
     wanted = {R1: config.r1, LeCam: config.lecam, DiffAugment: config.augment}
     model = CGAN(
         shape,
         classes,
         config.latent_dim,
         DCGAN(config.widths, config.normalization),
-        config.conditioning,
+        conditioning[config.conditioning](config.mismatch),
         config.loss,
         [make(value) for make, value in wanted.items() if value],
         config.ema,

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tests.contract import ModelContract
 from tests.test_gan import blobs
-from zoo.cgan import CGAN
+from zoo.cgan import CGAN, Concatenation, Projection
 from zoo.networks import DCGAN, MLP
 
 
@@ -41,10 +41,12 @@ class TestProjection(CGANContract):
 class TestConcatenation(CGANContract):
     # 4*4*(1+3)*4+4 | 4*4*4*8+8 | 2*2*8+1
     parameters = GENERATOR + 260 + 520 + 33
-    settings = {"conditioning": "concatenation"}
+    settings = {"conditioning": Concatenation(0.5)}
 
 
-@pytest.mark.parametrize("conditioning", ["projection", "concatenation"])
+@pytest.mark.parametrize(
+    "conditioning", [Projection(), Projection(0.5), Concatenation()], ids=str
+)
 def test_draws_what_is_asked_for(conditioning):
     """Three clouds of points, a class each."""
     keras.utils.set_random_seed(0)
@@ -62,16 +64,57 @@ def test_draws_what_is_asked_for(conditioning):
 
 
 def test_projection_is_an_inner_product_of_condition_and_features():
+    keras.utils.set_random_seed(0)
     model = CGAN((2,), 3, 2, MLP((4,)))
     points = np.random.default_rng(0).normal(size=(5, 2)).astype("float32")
-    inner = model.discriminator
-    head, directions = map(inner.get_layer, ("unconditional", "directions"))
-    features = keras.Model(inner.inputs[0], head.input)(points).numpy()
+    head, directions = map(model.verdict.get_layer, ("unconditional", "directions"))
+    features = model.trunk(points).numpy()
     conditions = np.eye(3, dtype="float32")[[0, 1, 2, 0, 1]]
     expected = features @ head.kernel.numpy() + head.bias.numpy()
     projected = conditions @ directions.kernel.numpy()
     expected += (projected * features).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(inner([points, conditions]), expected, rtol=1e-5)
+    found = model.discriminator([points, conditions])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_real_examples_beside_the_wrong_condition_are_called_wrong():
+    """The loss by hand, for a batch whose first two rows share a condition."""
+    keras.utils.set_random_seed(0)
+    model = CGAN((2,), 3, 2, MLP((4,)), Projection(mismatch=0.25))
+    real, fake = np.random.default_rng(0).normal(size=(2, 3, 2)).astype("float32")
+    conditions = np.eye(3, dtype="float32")[[1, 1, 2]]
+    rolled = conditions[[2, 0, 1]]  # row 1 keeps its condition
+    logits = [
+        model.discriminator([examples, beside]).numpy()[:, 0]
+        for examples, beside in ((real, conditions), (fake, conditions), (real, rolled))
+    ]
+    wrong = np.where([True, False, True], logits[2], logits[1])
+    softplus = lambda x: np.log1p(np.exp(x))  # noqa: E731
+    expected = (
+        softplus(-logits[0]) + 0.75 * softplus(logits[1]) + 0.25 * softplus(wrong)
+    )
+    found = model.discriminate(*map(tf.constant, (real, fake, conditions)))
+    loss = model.discriminator_loss(*found)
+    np.testing.assert_allclose(loss, expected.mean(), rtol=1e-5)
+
+
+def test_mismatches_draw_the_generator_away_from_what_two_classes_share():
+    """Classes 0 and 1 each leave 0 for -1 or 1 in half of their examples."""
+    shares = []
+    for mismatch in (0.0, 0.5):
+        keras.utils.set_random_seed(0)
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 2, 4096)
+        own = rng.integers(0, 2, 4096) * (2.0 * labels - 1.0)
+        points = own[:, None] + 0.1 * rng.normal(size=(4096, 1))
+        model = CGAN((1,), 2, 2, MLP((32, 32)), Projection(mismatch), ema=0.98)
+        model.compile(*(keras.optimizers.Adam(2e-3, beta_1=0.5) for _ in range(2)))
+        model.fit(
+            points.astype("float32"), labels, batch_size=128, epochs=20, verbose=0
+        )
+        drawn = np.asarray(model.sample(1000, seed=0))
+        shares.append((np.abs(drawn) < 0.5).mean())
+    assert shares[1] < 0.5 * shares[0]
 
 
 def test_labels_are_one_hot_vectors():
@@ -99,6 +142,8 @@ def test_default_samples_show_each_class_in_turn():
 def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="Received conditioning='sum'"):
         CGAN(conditioning="sum")
+    with pytest.raises(ValueError, match=r"from 0 to below 1. Received: .*mismatch=1"):
+        Projection(mismatch=1.0)
     with pytest.raises(ValueError, match="all positive. Received .*condition_dim=0"):
         CGAN(condition_dim=0)
     model = CGAN((2,), 3, 2, MLP((4,)))

@@ -206,7 +206,7 @@ def test_real_and_fake_share_no_batch_statistics():
     """A batch of both would let the normalization itself tell them apart."""
     model = GAN((8, 8, 1), 3, DCGAN((4, 8)))
     real, fake = blobs(6), 1.0 - blobs(6)
-    together = model.discriminate(real, fake)[0]
+    together = model.networks.on_each(model.discriminator, [real, fake])[0]
     alone = model.discriminator(real, training=True)
     np.testing.assert_allclose(together, alone, rtol=1e-5)
 

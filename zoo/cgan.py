@@ -14,17 +14,23 @@ only whether an example is real, but whether it is a real one *of that kind*.
 
 How the discriminator takes the condition c:
 
-- `concatenation`: c joins the input, as more channels of every pixel.
-- `projection`: logit = w'f + c'Vf for features f of the example: what the log of a
+- `Concatenation`: c joins the input, as more channels of every pixel.
+- `Projection`: logit = w'f + c'Vf for features f of the example: what the log of a
   ratio of class-conditional densities looks like if those are log-linear in f.
+
+Either can also be shown real examples beside conditions of others, to be called wrong:
+the matching-aware discriminator of Reed et al. 2016, "Generative Adversarial Text to
+Image Synthesis", https://arxiv.org/abs/1605.05396, section 4.2.
 """
+
+import dataclasses
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from zoo.layers import register
+from zoo.layers import Settings, register
 from zoo.losses import ADVERSARIAL_LOSSES
 from zoo.networks import DCGAN
 from zoo.regularizers import augment, penalty
@@ -38,33 +44,70 @@ from zoo.training import (
 )
 
 
-def projection(networks, shape, condition_dim):
-    """Returns the discriminator `[examples, conditions] -> logits` by projection."""
-    trunk = networks.trunk(shape)
-    conditions = keras.Input((condition_dim,), name="conditions")
-    unconditional = networks.head(1, "unconditional")(trunk.output)
-    directions = networks.head(trunk.output.shape[-1], "directions", use_bias=False)
-    product = layers.Dot(axes=1, dtype="float32")(
-        [directions(conditions), trunk.output]
-    )
-    logits = layers.Add(dtype="float32")([unconditional, product])
-    return keras.Model([trunk.input, conditions], logits, name="discriminator")
+@dataclasses.dataclass(frozen=True)
+class Conditioning(Settings):
+    """How the discriminator learns of the condition, and how much it must heed it.
+
+    The discriminator is `verdict([trunk(examples), conditions])`: what does not depend
+    on the condition is computed once for all conditions that are tried.
+
+    Args:
+        mismatch: Share, from 0 to below 1, of the discriminator's loss on what is not
+            to be called real that comes from real examples beside the conditions of
+            others; the rest comes from generated ones. The more, the less the
+            generator draws what could be of another class: samples are more surely
+            what was asked for, and vary less. Reed et al. (algorithm 1) take 1/2.
+
+    Raises:
+        ValueError: If it is out of that range.
+    """
+
+    mismatch: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.mismatch < 1:
+            raise ValueError(
+                f"`mismatch` is a share from 0 to below 1. Received: {self}."
+            )
 
 
-def concatenation(networks, shape, condition_dim):
-    """Returns the discriminator `[examples, conditions] -> logits` by concatenation."""
-    examples = keras.Input(shape, name="examples")
-    conditions = keras.Input((condition_dim,), name="conditions")
-    sides = shape[:-1]  # none of a point
-    maps = layers.Reshape((*[1] * len(sides), condition_dim))(conditions)
-    maps = keras.ops.tile(maps, (1, *sides, 1))
-    trunk = networks.trunk((*sides, shape[-1] + condition_dim))
-    features = trunk(layers.Concatenate()([examples, maps]))
-    logits = networks.head(1, "logits")(features)
-    return keras.Model([examples, conditions], logits, name="discriminator")
+@register
+@dataclasses.dataclass(frozen=True)
+class Projection(Conditioning):
+    """By an inner product with the features; arguments as of `Conditioning`."""
+
+    def discriminator(self, networks, shape, condition_dim):
+        """Returns `trunk` and `verdict`."""
+        trunk = networks.trunk(shape)
+        features = keras.Input(trunk.output.shape[1:], name="features")
+        conditions = keras.Input((condition_dim,), name="conditions")
+        unconditional = networks.head(1, "unconditional")(features)
+        directions = networks.head(features.shape[-1], "directions", use_bias=False)
+        product = layers.Dot(axes=1, dtype="float32")(
+            [directions(conditions), features]
+        )
+        logits = layers.Add(dtype="float32")([unconditional, product])
+        return trunk, keras.Model([features, conditions], logits, name="verdict")
 
 
-DISCRIMINATORS = {f.__name__: f for f in (projection, concatenation)}
+@register
+@dataclasses.dataclass(frozen=True)
+class Concatenation(Conditioning):
+    """As more channels of every pixel; arguments as of `Conditioning`."""
+
+    def discriminator(self, networks, shape, condition_dim):
+        """Returns `trunk`, which does nothing here, and `verdict`."""
+        inputs = keras.Input(shape, name="inputs")
+        trunk = keras.Model(inputs, layers.Identity()(inputs), name="trunk")
+        examples = keras.Input(shape, name="examples")
+        conditions = keras.Input((condition_dim,), name="conditions")
+        sides = shape[:-1]  # none of a point
+        maps = layers.Reshape((*[1] * len(sides), condition_dim))(conditions)
+        maps = keras.ops.tile(maps, (1, *sides, 1))
+        convolutions = networks.trunk((*sides, shape[-1] + condition_dim))
+        features = convolutions(layers.Concatenate()([examples, maps]))
+        logits = networks.head(1, "logits")(features)
+        return trunk, keras.Model([examples, conditions], logits, name="verdict")
 
 
 @register
@@ -81,8 +124,8 @@ class CGAN(AdversarialModel):
             length of a condition, where they are vectors.
         latent_dim: Length of a noise vector.
         networks: `DCGAN(...)` (default), `MLP(...)`, or anything with the same methods.
-        conditioning: Of the discriminator: `"projection"` (default) or
-            `"concatenation"`.
+        conditioning: Of the discriminator: `Projection(...)` (default) or
+            `Concatenation(...)`.
         loss: A key of `zoo.losses.ADVERSARIAL_LOSSES`.
         regularizers: Any of `zoo.regularizers`.
         ema: Decay of the running average of the generator that samples are drawn from;
@@ -123,7 +166,7 @@ class CGAN(AdversarialModel):
         condition_dim=10,
         latent_dim=64,
         networks=None,
-        conditioning="projection",
+        conditioning=None,
         loss="non_saturating",
         regularizers=(),
         ema=0.0,
@@ -136,10 +179,12 @@ class CGAN(AdversarialModel):
                 f"shape={tuple(shape)}, condition_dim={condition_dim}, "
                 f"latent_dim={latent_dim}."
             )
-        if conditioning not in DISCRIMINATORS or loss not in ADVERSARIAL_LOSSES:
+        conditioning = conditioning or Projection()
+        known = loss in ADVERSARIAL_LOSSES
+        if not known or not isinstance(conditioning, Conditioning):
             raise ValueError(
-                f"`conditioning` is one of {', '.join(DISCRIMINATORS)} and `loss` of "
-                f"{', '.join(ADVERSARIAL_LOSSES)}. Received "
+                "`conditioning` is Projection(...) or Concatenation(...), and `loss` "
+                f"one of {', '.join(ADVERSARIAL_LOSSES)}. Received "
                 f"conditioning={conditioning!r}, loss={loss!r}."
             )
         super().__init__(**kwargs)
@@ -152,9 +197,12 @@ class CGAN(AdversarialModel):
         self.regularizers = list(regularizers)
 
         self.generator = self.networks.generator(latent_dim + condition_dim, self.shape)
-        self.discriminator = DISCRIMINATORS[conditioning](
+        self.trunk, self.verdict = conditioning.discriminator(
             self.networks, self.shape, condition_dim
         )
+        pair = [keras.Input(self.shape), keras.Input((condition_dim,))]
+        logits = self.verdict([self.trunk(pair[0]), pair[1]])
+        self.discriminator = keras.Model(pair, logits, name="discriminator")
         self.average(ema)
         self.seed_generator = keras.random.SeedGenerator()
         self.trackers = means(
@@ -212,15 +260,29 @@ class CGAN(AdversarialModel):
     # ----------------------------------------------------------------- training
 
     def discriminate(self, real, fake, conditions):
-        """Returns the logits of real and of fake examples of the same conditions.
+        """Returns the logits of real, of fake and, if asked for, of wrong examples.
 
-        In one batch, which is faster, unless batch statistics would mix the two.
+        Wrong are real ones beside the condition of their neighbour in the batch; where
+        that is the same condition, a fake one takes their place.
         """
-        if self.networks.has_batch_statistics:
-            pairs = ([examples, conditions] for examples in (real, fake))
-            return [self.discriminator(pair, training=True) for pair in pairs]
-        both = [tf.concat([real, fake], axis=0), tf.concat([conditions] * 2, axis=0)]
-        return tf.split(self.discriminator(both, training=True), 2)
+        features = self.networks.on_each(self.trunk, [real, fake])
+        pairs = [(part, conditions) for part in features]
+        if not self.conditioning.mismatch:
+            return self.networks.on_each(self.verdict, pairs)
+        others = tf.roll(conditions, 1, axis=0)
+        pairs.append((features[0], others))
+        real, fake, wrong = self.networks.on_each(self.verdict, pairs)
+        differs = tf.reduce_any(others != conditions, axis=-1, keepdims=True)
+        return real, fake, tf.where(differs, wrong, fake)
+
+    def discriminator_loss(self, real_logits, fake_logits, wrong_logits=None):
+        """Returns the mean loss of the discriminator, a scalar."""
+        loss_of, _ = ADVERSARIAL_LOSSES[self.loss_name]
+        loss = loss_of(real_logits, fake_logits)
+        if wrong_logits is not None:
+            wrong = loss_of(real_logits, wrong_logits)
+            loss += self.conditioning.mismatch * (wrong - loss)
+        return tf.reduce_mean(loss)
 
     def train_step(self, data):
         """Updates both networks on one batch of examples and their conditions."""
@@ -233,19 +295,20 @@ class CGAN(AdversarialModel):
         conditions = self.vectors(conditions)
         noise = normal((tf.shape(real)[0], self.latent_dim), self.seed_generator)
         step = self.discriminator_optimizer.iterations
-        discriminator_loss, generator_loss = ADVERSARIAL_LOSSES[self.loss_name]
+        _, generator_loss = ADVERSARIAL_LOSSES[self.loss_name]
 
         def judge(examples):
-            return self.discriminator([examples, conditions], training=True)
+            return self.discriminator([examples, conditions])
 
         with tf.GradientTape(persistent=True) as tape:
             joined = tf.concat([noise, conditions], axis=-1)
             fake = self.generator(joined, training=True)
             seen = [augment(self.regularizers, x, step) for x in (real, fake)]
-            logits = self.discriminate(*seen, conditions)
+            real_logits, fake_logits, *wrong = self.discriminate(*seen, conditions)
+            logits = real_logits, fake_logits
             losses = {
-                "discriminator_loss": tf.reduce_mean(discriminator_loss(*logits)),
-                "generator_loss": tf.reduce_mean(generator_loss(logits[1])),
+                "discriminator_loss": self.discriminator_loss(*logits, *wrong),
+                "generator_loss": tf.reduce_mean(generator_loss(fake_logits)),
                 "penalty": penalty(self.regularizers, judge, *seen, *logits),
             }
             objective = losses["discriminator_loss"] + losses["penalty"]
@@ -287,7 +350,7 @@ class CGAN(AdversarialModel):
             "condition_dim": self.condition_dim,
             "latent_dim": self.latent_dim,
             "networks": serialize(self.networks),
-            "conditioning": self.conditioning,
+            "conditioning": serialize(self.conditioning),
             "loss": self.loss_name,
             "regularizers": [serialize(r) for r in self.regularizers],
             "ema": self.average_decay,

@@ -162,17 +162,6 @@ class GAN(AdversarialModel):
 
     # ----------------------------------------------------------------- training
 
-    def discriminate(self, real, fake):
-        """Returns the logits of real and of fake examples.
-
-        In one batch, which is faster, unless batch statistics would mix the two.
-        """
-        if self.networks.has_batch_statistics:
-            pair = [self.discriminator(x, training=True) for x in (real, fake)]
-            return pair
-        both = self.discriminator(tf.concat([real, fake], axis=0), training=True)
-        return tf.split(both, 2)
-
     def train_step(self, data):
         """Updates both networks on one batch (the paper's algorithm 1, with k = 1)."""
         real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -184,7 +173,7 @@ class GAN(AdversarialModel):
         with tf.GradientTape(persistent=True) as tape:
             fake = self.generator(noise, training=True)
             seen = [augment(self.regularizers, x, step) for x in (real, fake)]
-            logits = self.discriminate(*seen)
+            logits = self.networks.on_each(self.discriminator, seen)
             losses = {
                 "discriminator_loss": tf.reduce_mean(
                     discriminator_loss(*logits, *smoothing)

@@ -4,11 +4,26 @@ The bar for this file: used by two models or more. A layer used by one model liv
 that model's file, where its only reader will find it.
 """
 
+import dataclasses
+
 import keras
 import tensorflow as tf
 
 #: Lets `keras.saving.load_model` find a class by name once its module is imported.
 register = keras.saving.register_keras_serializable(package="zoo")
+
+
+class Settings:
+    """A frozen dataclass that Keras can store in a model's configuration."""
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns what `get_config` described."""
+        return cls(**config)
 
 
 def spectrally_normalized(kernel, vector, training):

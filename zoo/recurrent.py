@@ -15,24 +15,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from zoo.layers import register
+from zoo.layers import Settings, register
 from zoo.training import uniform
 
 #: Added to the attention score of padding.
 NEVER = -1e9
-
-
-class Settings:
-    """A frozen dataclass that Keras can store in a model's configuration."""
-
-    def get_config(self):
-        """Returns the arguments of `__init__`, under their own names."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns what `get_config` described."""
-        return cls(**config)
 
 
 @register

@@ -23,8 +23,8 @@ import tensorflow as tf
 from keras import layers
 
 from zoo import decoding
-from zoo.layers import register
-from zoo.recurrent import Decoder, Encoder, Recurrent, Settings
+from zoo.layers import Settings, register
+from zoo.recurrent import Decoder, Encoder, Recurrent
 from zoo.training import mean_over_replicas, means, minimize, next_seed, track, uniform
 from zoo.vocabulary import END, PADDING, START
 

@@ -218,15 +218,6 @@ class WGAN(AdversarialModel):
 
     # ----------------------------------------------------------------- training
 
-    def criticize(self, real, fake):
-        """Returns the critic's outputs on real and on fake examples.
-
-        In one batch, which is faster, unless batch statistics would mix the two.
-        """
-        if self.networks.has_batch_statistics:
-            return [self.critic(x, training=True) for x in (real, fake)]
-        return tf.split(self.critic(tf.concat([real, fake], axis=0), training=True), 2)
-
     def train_step(self, data):
         """Updates the critic `critic_steps` times and the generator once.
 
@@ -249,7 +240,7 @@ class WGAN(AdversarialModel):
         seen = [augment(self.regularizers, x, step) for x in (real, fake)]
         rules = [self.lipschitz, *self.regularizers]
         with tf.GradientTape() as tape:
-            outputs = self.criticize(*seen)
+            outputs = self.networks.on_each(self.critic, seen)
             loss = tf.reduce_mean(wasserstein_critic(*outputs))
             extra = penalty(rules, self.critic, *seen, *outputs)
             objective = loss + extra
