@@ -55,8 +55,9 @@ class Conditioning(Settings):
         mismatch: Share, from 0 to below 1, of the discriminator's loss on what is not
             to be called real that comes from real examples beside the conditions of
             others; the rest comes from generated ones. The more, the less the
-            generator draws what could be of another class: samples are more surely
-            what was asked for, and vary less. Reed et al. (algorithm 1) take 1/2.
+            generator draws what could be of another class: at the solution, with share
+            m and c' another condition, (1 - m) p_g(x|c) = k p(x|c) - m p(x|c') where
+            that is positive. Reed et al. (algorithm 1) take 1/2.
 
     Raises:
         ValueError: If it is out of that range.
