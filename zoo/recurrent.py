@@ -130,8 +130,11 @@ def scan(step, weights, offsets, states, constants, training):
 
     @tf.custom_gradient
     def run(*tensors):
+        # Hidden from the tape outside: seen by two, a loop would keep all it computes.
+        tensors = [tf.stop_gradient(tensor) for tensor in tensors]
         weights, others = tensors[:count], tensors[count:]
-        with tf.GradientTape(persistent=True) as tape:  # the outer one may be
+        # A persistent tape would count as two; in a graph, gradients are taken once.
+        with tf.GradientTape(persistent=tf.executing_eagerly()) as tape:
             tape.watch(others)
             parts = tf.nest.pack_sequence_as(nested, others)
             output, *inputs = _loop(step, weights, *parts, record=True)
@@ -157,7 +160,10 @@ def _loop(step, weights, offsets, states, constants, record):
     dtype = offsets[0].dtype
     apply = [_affine(matrix, constant=record) for matrix in weights]
     read = [tf.TensorArray(dtype, time).unstack(part) for part in offsets]
-    written = [tf.TensorArray(dtype, time) for _ in range(1 + record * len(weights))]
+    # As integers, which have no gradient: of floats the loop's would add up zeros.
+    bits = {2: tf.uint16, 4: tf.int32, 8: tf.int64}[dtype.size]
+    written = [tf.TensorArray(dtype, time)]
+    written += [tf.TensorArray(bits, time) for _ in weights if record]
 
     def body(now, states, written):
         inputs = []
@@ -168,14 +174,15 @@ def _loop(step, weights, offsets, states, constants, record):
             return apply[index](x, read[index].read(now))
 
         states, output = step(product, states, constants)
-        values = [output, *inputs][: len(written)]
+        values = [output, *(tf.bitcast(x, bits) for x in inputs if record)]
         written = [a.write(now, v) for a, v in zip(written, values, strict=True)]
         return now + 1, states, written
 
     _, _, written = tf.while_loop(
         lambda now, *_: now < time, body, (0, states, written)
     )
-    return [array.stack() for array in written]
+    output, *inputs = (array.stack() for array in written)
+    return [output, *(tf.bitcast(x, dtype) for x in inputs)]
 
 
 def _affine(weights, constant):
@@ -192,6 +199,15 @@ def _affine(weights, constant):
         return tf.matmul(x, weights) + offset, lambda g: (tf.matmul(g, transposed), g)
 
     return apply
+
+
+def multiply(vectors, matrix):
+    """Returns `(..., inputs)` times `(inputs, outputs)`, all rows in one product.
+
+    The gradient of `tf.matmul` would make a matrix for each entry of the first axis and
+    add them up: a quarter of a training step.
+    """
+    return tf.tensordot(vectors, matrix, axes=1)
 
 
 # ------------------------------------------------------------------ encoder, decoder
@@ -308,7 +324,7 @@ class Encoder(RecurrentLayer):
             ways = (dropped, backward(dropped, lengths))
             offset = tf.stack(
                 [
-                    tf.matmul(way, self.value(kernel)) + self.value(bias)
+                    multiply(way, self.value(kernel)) + self.value(bias)
                     for way, (kernel, bias, _) in zip(ways, directions, strict=True)
                 ],
                 axis=1,
@@ -385,7 +401,7 @@ class Decoder(RecurrentLayer):
         if not self.attention:
             return ()
         outputs = tf.cast(outputs, self.compute_dtype)
-        keys = tf.matmul(outputs, self.value(self.keys))
+        keys = multiply(outputs, self.value(self.keys))
         mask = tf.sequence_mask(lengths, tf.shape(outputs)[1])
         return keys, outputs, tf.where(mask, 0.0, NEVER), self.value(self.score)
 
@@ -431,7 +447,7 @@ class Decoder(RecurrentLayer):
         """Returns what those products add, each `(..., outputs)`, given all tokens."""
         (kernel, bias, _), *others = self.cells
         vectors = tf.cast(vectors, self.compute_dtype)
-        first = tf.matmul(vectors, self.value(kernel)) + self.value(bias)
+        first = multiply(vectors, self.value(kernel)) + self.value(bias)
         rows = tf.shape(first)[:-1]
 
         def spread(bias):
