@@ -42,7 +42,8 @@ ALLOWED = {
     "run": {"callbacks", "export", "files", "report", "training"},
     "terminal": set(),
     "training": {"layers"},
-    "vocabulary": {"files", "layers"},
+    "unicode": set(),
+    "vocabulary": {"files", "layers", "unicode"},
 }
 MODEL_MAY_IMPORT = {
     "decoding",

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from zoo.layers import register
-from zoo.vocabulary import SPECIALS, Vocabulary, normalize, normalize_tf
+from zoo.unicode import normalize, normalize_tf
+from zoo.vocabulary import SPECIALS, Vocabulary
 
 SCALARS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 TEXTS = [
