@@ -47,8 +47,11 @@ COLUMNS = ("fid", "kid", "precision", "recall", "coverage", "modes", "accuracy")
 
 def peers(threads):
     """Returns `gan_peers`, both frameworks limited to so many threads of the CPU."""
-    import tensorflow as tf
     import torch
+
+    # Loads the rest of torch, which after TensorFlow may crash (torch 2.14).
+    torch.optim.Adam([torch.zeros(1)])
+    import tensorflow as tf
 
     # Before either has started: hence no such import above.
     tf.config.set_visible_devices([], "GPU")

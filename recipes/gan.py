@@ -1,7 +1,7 @@
 """Trains a generative adversarial network on small images.
 
     zoo train gan                              embedded Fashion-MNIST
-    zoo train gan --data fashion_mnist --epochs 12      the preset's settings
+    zoo train gan --data fashion_mnist --epochs 8      the preset's settings
     zoo train gan --data DIR --size 64 64 --widths 32 64 128 256   your own images
     zoo train gan --loss saturating            watch the gradient vanish, if it does
     python -m recipes.gan                      the same program

@@ -3,7 +3,7 @@
     zoo train translate                          embedded English-German
     zoo train translate --data embedded/en-fa --persian
     zoo train translate --data handbook/en-de    the TFDS set, once prepared
-    zoo train translate --data corpus.{en,de}    your own: also .tsv, .csv, .tmx
+    zoo train translate --data 'corpus.{en,de}'    your own: also .tsv, .csv, .tmx
     zoo train translate --no-attention           the baseline: one vector a sentence
     zoo train translate --sampling linear --sampling-epochs 20
     zoo translate runs/translate "The package is installed." --beam 5
@@ -214,11 +214,14 @@ def draw(model, test, directory, count=3):
 
 def main(config):
     """Trains, measures, draws and exports; returns the report."""
+    bleu(["."], ["."])  # tells of a missing sacrebleu before the training
     return train("translate", config, measure, PROTOCOL)
 
 
 def train(recipe, config, measure, protocol):
     """Does the work of `main`, measuring by `measure(model, config, test)`."""
+    if config.beam < 1:
+        raise ValueError(f"--beam is 1 or more. Received {config.beam}.")
     run = Run(recipe, config)
     pairs, validation, test = (
         load(config, split) for split in ("train", "validation", "test")

@@ -1,11 +1,15 @@
 """The command as a newcomer meets it, wrong words included."""
 
+import io
 import subprocess
 import sys
+from importlib.metadata import version
 
+import numpy as np
 import pytest
 
 from zoo import cli, presets, report
+from zoo.data import images
 
 
 def run(*argv):
@@ -55,6 +59,11 @@ def test_a_recipes_help_shows_each_setting_with_its_default(capsys):
     [
         (("train", "vea"), "No recipe named 'vea'. Did you mean vae?"),
         (("sample", "no_such"), "No preset or run named 'no_such'."),
+        (("sample", "vae_fashion_mnist", "--count", "0"), "--count must be 1 or more"),
+        (("sample", "vae_fashion_mnist", "--out", "x.jpg"), "a .png file or a folder"),
+        (("sample", "vae_fashion_mnist", "--label", "3"), "leave --label out"),
+        (("sample", "dates_to_iso"), "it draws no images"),
+        (("translate", "vae_fashion_mnist", "hello"), "does not translate"),
         (("nonsense",), "nonsense"),
         (("train", "vae", "--epoch", "3"), "--epochs"),
         (("train", "vae", "--epochs", "many"), "many"),
@@ -78,6 +87,7 @@ def test_a_folder_without_a_finished_run_is_wrong_use(tmp_path, capsys):
         (("train", "vae", "--data", "/no/such/folder"), "/no/such/folder"),
         (("train", "vae", "--deterministic"), "pass beta=0"),
         (("train", "vae", "--epochs", "0"), "--epochs must be 1 or more"),
+        (("train", "dates", "--beam", "0"), "--beam is 1 or more. Received 0"),
         (("data", "prepare", "mnist", "--from", "/no/such"), "/no/such"),
     ],
 )
@@ -90,6 +100,50 @@ def test_failure_exits_with_1_and_one_message(argv, message, capsys, tmp_path):
     assert message in captured.err
     assert "Traceback" not in captured.err
     assert not (tmp_path / "new").exists()  # nothing half done is left
+
+
+def test_version_is_that_of_the_package(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out.strip() == version("generative-zoo")
+
+
+def test_samples_come_in_one_picture_or_a_file_each(tmp_path):
+    flags = ("cgan_fashion_mnist", "--count", "3", "--label", "7", "--out")
+    assert run("sample", *flags, str(tmp_path / "all.png")) == 0
+    assert run("sample", *flags, str(tmp_path / "each")) == 0
+    names = [path.name for path in sorted((tmp_path / "each").iterdir())]
+    assert names == ["00000.png", "00001.png", "00002.png"]
+    found, _ = images.load(tmp_path / "each", "all")
+    model = presets.load("cgan_fashion_mnist")
+    expected = np.asarray(model.sample(3, [7, 7, 7], seed=0)).clip(0.0, 1.0)
+    np.testing.assert_allclose(found / 255.0, expected, atol=0.51 / 255.0)
+
+
+def test_translates_arguments_and_lines_of_standard_input(capsys, monkeypatch):
+    assert run("translate", "dates_to_iso", "3 March 2024") == 0
+    assert capsys.readouterr().out == "2024-03-03\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("3 March 2024\n14 juillet 1989\n"))
+    assert run("translate", "dates_to_iso") == 0
+    assert capsys.readouterr().out == "2024-03-03\n1989-07-14\n"
+    assert run("translate", "dates_to_iso", "1", "--beam", "0") == 1
+    assert "`n_best` from 1 to `beam`. Received: beam=0" in capsys.readouterr().err
+
+
+def test_a_preset_whose_data_are_elsewhere_can_be_exported(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nothing"))
+    monkeypatch.setattr(images, "load", missing)
+    flags = ("--formats", "float32")
+    assert run("export", "vae_fashion_mnist", str(tmp_path / "out"), *flags) == 0
+    out = capsys.readouterr().out
+    assert "fashion_mnist is not at hand" in out
+    assert "not written: float16, dynamic, int8" in out
+    assert (tmp_path / "out" / "model_float32.tflite").is_file()
+
+
+def missing(*_, **__):
+    raise ValueError("No such data.")
 
 
 @pytest.mark.parametrize("argv", [["list"], ["--help"]])

@@ -2,12 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import cli
+from zoo import cli, presets
 from zoo.classifier import Classifier
 from zoo.data import images
 
@@ -45,6 +47,7 @@ def test_two_folders_are_compared_by_one_command(folders, capsys):
     assert re.search(r"fid_tiny +\S+ \[\S+, \S+\]\n", printed)
     assert re.search(r"modes_tiny .* of 3, collapse: ", printed)
     assert "(30 real and 30 fake images)" in printed
+    assert "Fewer than 2,000 images" in printed
     report = json.loads((out / "report.json").read_text())
     assert report["metrics"] == json.loads((folders / "numbers.json").read_text())
     assert report["fake_images"] == str(folders / "fake")
@@ -63,6 +66,50 @@ def test_two_folders_are_compared_by_one_command(folders, capsys):
 def test_wrong_use_of_evaluate(flags, message, capsys):
     assert cli.main(["evaluate", *flags]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--metrics", "fid,foo"), "any of fid, .* Received: foo"),
+        (("--intervals", "1"), "takes 2 resamples or more"),
+        (("--extractor", "vae_fashion_mnist"), "is no classifier and has no one input"),
+        (("--extractor", "inception_2015"), "its weights \\(--weights\\)"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_first(folders, flags, message, capsys):
+    pair = ["--real", str(folders / "real"), "--fake", str(folders / "fake")]
+    if "--extractor" not in flags:
+        flags = (*flags, "--extractor", "classifier_mnist")
+    assert cli.main(["evaluate", *pair, *flags]) == 1
+    printed = capsys.readouterr()
+    assert re.search(message, printed.err)
+    assert "Features of" not in printed.out
+
+
+def test_a_folder_must_be_there(folders, capsys):
+    assert cli.main(["evaluate", "--real", "nowhere", "--fake", str(folders)]) == 2
+    assert "There is no folder nowhere." in capsys.readouterr().err
+
+
+def test_a_saved_model_is_named_after_its_folder_not_its_version():
+    extractor = cli.find_extractor(
+        str(presets.SHELF / "classifier_mnist" / "1"), None, "clean"
+    )
+    assert extractor.name == "classifier_mnist"
+
+
+def test_a_file_of_the_zoo_registers_its_own_class():
+    """In a new program, which has imported no model yet."""
+    path = presets.SHELF / "classifier_mnist" / "model.keras"
+    script = (
+        "from zoo import cli\n"
+        f"print(cli.find_extractor({str(path)!r}, None, 'clean').channels)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "1"
 
 
 def test_folders_need_an_extractor(folders, capsys):

@@ -1,4 +1,8 @@
+import configparser
+import glob
 import json
+import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,13 +15,21 @@ from zoo.vae import VAE, Convolutional
 MIB = 2**20
 
 
-@pytest.fixture
-def shelf(tmp_path):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shelf")
     model = VAE((8, 8, 1), 3, Convolutional((4,)))
     model.compile("adam")
     model.fit(np.zeros((4, 8, 8, 1), "float32"), verbose=0)
     examples = {"images": np.random.default_rng(0).random((8, 8, 8, 1))}
-    presets.save(model, "tiny", tmp_path, examples, recipe="vae", summary="A test.")
+    presets.save(model, "tiny", folder, examples, recipe="vae", summary="A test.")
+    return folder, model
+
+
+@pytest.fixture
+def shelf(built, tmp_path):
+    folder, model = built
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     return tmp_path, model
 
 
@@ -85,6 +97,24 @@ def test_shipped_preset_is_whole_light_and_honest(name):
     model = presets.load(name)
     assert model.count_params() == card["parameters"]
     json.dumps(card)
+
+
+def test_every_file_of_every_preset_is_packaged():
+    settings = configparser.ConfigParser()
+    settings.read(Path(__file__).parents[1] / "setup.cfg")
+    patterns = settings["options.package_data"]["saved_models"].split(", ")
+    packaged = set()
+    for pattern in patterns:
+        packaged.update(glob.glob(pattern, root_dir=presets.SHELF, recursive=True))
+    for name in presets.names():
+        files = ("card.json", *presets.card(name)["files"])
+        assert {f"{name}/{file}" for file in files} <= packaged
+
+
+def test_a_name_cannot_leave_the_shelf(shelf):
+    folder, model = shelf
+    with pytest.raises(ValueError, match="small letters, digits and _. Received: '../"):
+        presets.save(model, "../evil", folder, {})
 
 
 def test_the_shelf_fits_into_a_wheel():

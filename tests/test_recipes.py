@@ -96,7 +96,8 @@ def test_adversarial_recipe_trains_resumes_longer_and_can_be_used_again(
     flags = f"--data {classes} --batch-size 8 --widths 4 8 --latent-dim 3".split()
     flags += ["--run-dir", str(run)]
     assert cli.main(["train", recipe, *flags, "--epochs", "1"]) == 0
-    assert cli.main(["train", recipe, *flags, "--epochs", "2", "--resume"]) == 0
+    longer = ["--run-dir", str(run), "--epochs", "2", "--resume"]
+    assert cli.main(["train", recipe, *longer]) == 0  # the other settings are known
     for file in (
         "samples.png",
         "samples/epoch-0002.png",
@@ -164,4 +165,8 @@ def test_resume_continues_a_recipe(photos, tmp_path, capsys):
     assert cli.main(["train", "vae", *flags]) == 0
     assert cli.main(["train", "vae", *flags]) == 1
     assert "Continue it with --resume" in capsys.readouterr().err
-    assert cli.main(["train", "vae", *flags, "--resume"]) == 0
+    assert cli.main(["train", "vae", *flags[-2:], "--resume"]) == 0
+    assert cli.main(["train", "gan", *flags[-2:], "--resume"]) == 1
+    assert "holds a run of vae, not of gan" in capsys.readouterr().err
+    assert cli.main(["train", "vae", *flags, "--widths", "8", "--resume"]) == 1
+    assert "widths was [4], is [8]" in capsys.readouterr().err

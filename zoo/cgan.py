@@ -255,8 +255,16 @@ class CGAN(AdversarialModel):
         """
         if conditions is None:
             conditions = np.arange(count) % self.condition_dim
+        conditions = np.asarray(conditions)
+        if conditions.dtype.kind in "iu" and conditions.ndim == 1:
+            unknown = np.setdiff1d(conditions, range(self.condition_dim))
+            if len(unknown):
+                raise ValueError(
+                    f"Labels run from 0 to {self.condition_dim - 1}. Received: "
+                    f"{', '.join(map(str, unknown))}."
+                )
         noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        return self((tf.cast(noise, tf.float32), np.asarray(conditions)))
+        return self((tf.cast(noise, tf.float32), conditions))
 
     # ----------------------------------------------------------------- training
 

@@ -117,7 +117,7 @@ class Classifier(keras.Model):
     # ----------------------------------------------------------------- training
 
     def losses_on(self, images, labels, training):
-        """Returns the values to log for a batch, scalars in the units of `Logs`."""
+        """Returns the values to log, `(batch,)` each, in the units of `Logs`."""
         logits, _ = self.network(images, training=training)
         targets = tf.one_hot(labels, self.classes)
         if training:
@@ -125,8 +125,8 @@ class Classifier(keras.Model):
         cross_entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
         hits = tf.argmax(logits, axis=1) == tf.cast(labels, tf.int64)
         return {
-            "loss": tf.reduce_mean(cross_entropy),
-            "accuracy": tf.reduce_mean(tf.cast(hits, tf.float32)),
+            "loss": cross_entropy,
+            "accuracy": tf.cast(hits, tf.float32),
         }
 
     def train_step(self, data):
@@ -134,7 +134,8 @@ class Classifier(keras.Model):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, labels, training=True)
-        minimize(losses["loss"], tape, self.trainable_variables, self.optimizer)
+            loss = tf.reduce_mean(losses["loss"])
+        minimize(loss, tape, self.trainable_variables, self.optimizer)
         return track(self.trackers, losses)
 
     def test_step(self, data):

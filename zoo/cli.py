@@ -13,17 +13,21 @@ import json
 import os
 import pkgutil
 import sys
+import zipfile
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 import recipes
+import zoo
 from zoo import presets, report
 from zoo.files import write_json
 from zoo.terminal import silence
 
 Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME-OR-DIR")]
 
 
 def list_() -> None:
@@ -31,7 +35,7 @@ def list_() -> None:
     print("Recipes: zoo train NAME --help")
     for name, summary in catalog().items():
         print(f"  {name:24} {summary}")
-    print("\nPresets: zoo info NAME, zoo sample NAME")
+    print("\nPresets: zoo info NAME")
     for name in presets.names():
         print(f"  {name:24} {presets.card(name)['summary']}")
 
@@ -46,12 +50,15 @@ def train(recipe: Name) -> None:
     run_recipe(recipe, [])
 
 
+#: Images below which a distance says more of their number than of their quality.
+FEW = 2000
 #: Keeps features of real images from one comparison to the next.
 CACHE = Path.home() / ".cache" / "generative-zoo"
 
 
 def evaluate(
-    source: Annotated[str, tyro.conf.Positional] = "",
+    source: Source = "",
+    data: str = "",
     real: Path | None = None,
     fake: Path | None = None,
     metrics: str = "",
@@ -73,6 +80,7 @@ def evaluate(
 
     Args:
         source: name of a preset, or folder of a run
+        data: other data than the source was trained on, to measure it by
         real: folder of real images, without a source
         fake: folder of generated images, without a source
         metrics: of fid, fid_infinity, kid, is, prdc, prd, swd, diversity, modes
@@ -90,10 +98,17 @@ def evaluate(
     """
     if bool(source) == bool(real or fake) or bool(real) != bool(fake):
         raise WrongUse("Give one preset or run, or else --real DIR and --fake DIR.")
+    if missing := [str(d) for d in (real, fake) if d and not d.is_dir()]:
+        raise WrongUse(f"There is no folder {' and no '.join(missing)}.")
+    if count < 1:
+        raise WrongUse(f"--count must be 1 or more. Received {count}.")
+    wanted = [name.strip() for name in metrics.split(",") if name.strip()]
+    compares = not source or wanted or extractor or intervals
     if source:
         model, recipe, config = load(source)
+        config |= {"data": data} if data else {}
         module = import_recipe(recipe)
-    if source and not metrics:
+    if not compares:
         results = module.evaluate(model, module.Config(**_tuples(config)))
         print(report.table(results.items()))
         print(f"({module.PROTOCOL})")
@@ -101,12 +116,15 @@ def evaluate(
         silent_start()
         from zoo import quality
         from zoo.data import images
-        from zoo.metrics.evaluate import compare
+        from zoo.metrics.evaluate import check, compare
 
+        wanted = wanted or ["fid", "kid", "prdc", "prd"]
+        check(wanted, intervals)
         if source:
+            generative(model, source)
             shape = {name: config.get(name) for name in ("size", "channels")}
             reals, _ = images.load(config["data"], "test", **shape)
-            fakes = quality.draw(generative(model, source), min(count, len(reals)))
+            fakes = quality.draw(model, min(count, len(reals)))
             extractor = extractor or quality.CLASSIFIERS.get(config["data"], "")
         else:
             reals, fakes = (images.load(d, "all", size=size)[0] for d in (real, fake))
@@ -114,7 +132,7 @@ def evaluate(
             reals,
             fakes,
             find_extractor(extractor, weights, resize),
-            metrics.split(",") if metrics else ("fid", "kid", "prdc", "prd"),
+            wanted,
             resamples=intervals,
             cache=cache,
             directory=report_dir,
@@ -124,6 +142,11 @@ def evaluate(
         )
         print(report.table((name, measured(entry)) for name, entry in results.items()))
         print(f"({len(reals):,} real and {len(fakes):,} fake images)")
+        if min(len(reals), len(fakes)) < FEW:
+            print(
+                f"Fewer than {FEW:,} images: distances come out far too large, and "
+                "compare only with those of as many."
+            )
         print(f"Wrote {report_dir}")
     if out:
         write_json(out, results)
@@ -139,9 +162,20 @@ def find_extractor(name, weights, resize):
             "No classifier of these images ships with the zoo: give --extractor, for "
             "photographs inception_v3_keras."
         )
-    if name in presets.names():
-        return extractors.of_model(presets.load(name), name, resize=resize)
+    if name in presets.names() or (Path(name) / "report.json").is_file():
+        model, _, _ = load(name)
+        return extractors.of_model(model, Path(name).name, resize=resize)
+    if Path(name).suffix == ".keras" and Path(name).is_file():
+        register_class(name)
     return networks.by_name(name, weights, resize)
+
+
+def register_class(path):
+    """Imports the module of a saved model's class if it is one of this zoo."""
+    with zipfile.ZipFile(path) as archive:
+        module = json.loads(archive.read("config.json"))["module"] or ""
+    if module.split(".")[0] == "zoo":
+        importlib.import_module(module)
 
 
 def generative(model, source):
@@ -179,56 +213,79 @@ def measured(entry):
 
 
 def sample(
-    source: Name,
+    source: Source,
     count: int = 64,
+    label: int | None = None,
     seed: int = 0,
     out: Path = Path("samples.png"),
 ) -> None:
-    """Draws images from a preset or a finished run into one picture.
+    """Draws images from a preset or a finished run, into one picture or many files.
 
     Args:
         source: name of a preset, or folder of a run
         count: number of images
+        label: class to draw, of a conditional model; each in turn by default
         seed: the same seed draws the same images
-        out: PNG file to write
+        out: PNG file of all, or a folder for a PNG file of each
     """
-    if count < 1:
-        raise ValueError(f"--count must be 1 or more. Received {count}.")
-    from zoo import pictures
-
+    if count < 1 or seed < 0:
+        raise WrongUse(
+            "--count must be 1 or more and --seed 0 or more. Received "
+            f"--count {count} --seed {seed}."
+        )
+    if out.suffix.lower() not in ("", ".png"):
+        raise WrongUse(f"--out is a .png file or a folder. Received {out}.")
     model = generative(load(source)[0], source)
-    pictures.write_grid(out, model.sample(count, seed=seed))
+    from zoo import pictures, quality
+
+    asked = {}
+    if label is not None:
+        if not hasattr(model, "condition_dim"):
+            raise WrongUse(f"{source} draws no classes: leave --label out.")
+        asked["conditions"] = [label] * count
+    images = quality.draw(model, count, seed=seed, **asked)
+    if out.suffix:
+        pictures.write_grid(out, images)
+    else:
+        for index, image in enumerate(images):
+            pictures.write_grid(out / f"{index:05d}.png", image[None], scale=1)
     print(f"Wrote {out}")
 
 
 def translate(
-    source: Name,
-    sentences: Annotated[tuple[str, ...], tyro.conf.Positional],
-    beam: int = 5,
+    source: Source,
+    sentences: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    beam: int | None = None,
     n_best: int = 1,
-    alpha: float = 0.6,
+    alpha: float | None = None,
 ) -> None:
     """Translates sentences: `zoo translate runs/dates "3 March 2024"`.
 
     Args:
         source: name of a preset, or folder of a run
-        sentences: to translate; each in quotes
-        beam: hypotheses kept in the search, 1 for greedy
+        sentences: to translate, each in quotes; by default lines of standard input
+        beam: hypotheses kept in the search, 1 for greedy; as it was measured by default
         n_best: translations to show of each, with their scores in nats
-        alpha: exponent of the length penalty
+        alpha: exponent of the length penalty; as it was measured by default
     """
-    model, _, _ = load(source)
+    if not sentences and sys.stdin.isatty():
+        raise WrongUse("Give sentences, each in quotes, or lines on standard input.")
+    model, _, config = load(source)
     if not hasattr(model, "translate"):
         raise WrongUse(f"{source} does not translate.")
-    found = model.hypotheses(list(sentences), beam=beam, n_best=n_best, alpha=alpha)
-    for best in found:
+    lines = list(sentences) or sys.stdin.read().splitlines()
+    options = {
+        "beam": config["beam"] if beam is None else beam,
+        "alpha": config["alpha"] if alpha is None else alpha,
+    }
+    for best in model.hypotheses(lines, n_best=n_best, **options):
         for text, score in best:
             print(text if n_best == 1 else f"{score:9.3f}  {text}")
 
 
 def export(
-    source: Name,
-    directory: Name,
+    source: Source,
+    directory: Folder,
     formats: tuple[str, ...] | None = None,
     version: int = 1,
 ) -> None:
@@ -237,14 +294,22 @@ def export(
     Args:
         source: name of a preset, or folder of a run
         directory: where to write; made if missing
-        formats: of float32, float16, dynamic, int8; all that can be by default
+        formats: of float32, float16, dynamic, int8; by default all that come out close
+            enough to the model
         version: folder of the SavedModel, as TF Serving numbers them
     """
+    model, recipe, config = load(source)
     from zoo import export as exporter
 
-    model, recipe, config = load(source)
     module = import_recipe(recipe)
-    examples = module.examples(model, module.Config(**_tuples(config)))
+    try:
+        examples = module.examples(model, module.Config(**_tuples(config)))
+    except BrokenPipeError:  # as in `zoo list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError, AssertionError):
+        print(f"{config['data']} is not at hand: files are compared on drawn inputs.")
+        examples = {}
     artifacts = exporter.export(model, directory, examples, formats, version)
     print(exporter.describe(artifacts))
     print(f"Wrote {directory}")
@@ -260,7 +325,7 @@ def info(name: Name) -> None:
 
 
 def ship(
-    run: Name,
+    run: Folder,
     name: Name,
     summary: str,
     data: str,
@@ -281,7 +346,7 @@ def ship(
         licence: of the weights
         shelf: directory of presets
     """
-    model, recipe, config = load(run)
+    model, recipe, config = load(str(run))
     facts = json.loads((Path(run) / "report.json").read_text("utf-8"))
     module = import_recipe(recipe)
     config = {k: v for k, v in config.items() if k not in ("run_dir", "resume")}
@@ -328,6 +393,7 @@ def data(
             the folder that Debian's packages were unpacked into
         data_dir: TFDS data directory; its own default if not given
     """
+    silent_start()
     from zoo.data import builders
 
     print(f"Prepared {builders.prepare(name, source, data_dir)}")
@@ -369,12 +435,30 @@ def run_recipe(name: str, flags: list[str]) -> None:
     if name not in catalog():
         raise WrongUse(presets.unknown("recipe", name, list(catalog())))
     recipe = import_recipe(name)
-    description = recipe.__doc__
-    recipe.main(
-        tyro.cli(
-            recipe.Config, prog=f"zoo train {name}", args=flags, description=description
+
+    def parse(**default):
+        return tyro.cli(
+            recipe.Config,
+            prog=f"zoo train {name}",
+            args=flags,
+            description=recipe.__doc__,
+            **default,
         )
-    )
+
+    config = parse()
+    if getattr(config, "resume", False):
+        config = parse(default=begun(config))
+    recipe.main(config)
+
+
+def begun(config):
+    """Returns the settings that the run in `run_dir` has, if `config` could be its."""
+    file = Path(config.run_dir) / "config.json"
+    known = {field.name for field in dataclasses.fields(config)}
+    saved = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    if saved.keys() - {"recipe"} != known:
+        return config  # the recipe says what is wrong
+    return type(config)(**_tuples({name: saved[name] for name in known}))
 
 
 def import_recipe(name: str):
@@ -405,6 +489,8 @@ def load(source: str):
     report = Path(source) / "report.json"
     if report.is_file():
         facts = json.loads(report.read_text("utf-8"))
+        if "recipe" not in facts or not (Path(source) / "model.keras").is_file():
+            raise WrongUse(f"The run in {source} has made no model.")
         import_recipe(facts["recipe"])  # registers the model's class
         import keras
 
@@ -440,7 +526,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        if argv[:1] == ["train"] and argv[1:] and not argv[1].startswith("-"):
+        if argv == ["--version"]:
+            print(zoo.__version__)
+        elif argv[:1] == ["train"] and argv[1:] and not argv[1].startswith("-"):
             run_recipe(argv[1], argv[2:])
         else:
             tyro.extras.subcommand_cli_from_dict(

@@ -87,7 +87,7 @@ class Artifact:
         )
 
 
-def export(model, directory, examples=None, formats=None, version=1, strict=True):
+def export(model, directory, examples=None, formats=None, version=1, strict=None):
     """Exports every endpoint of `model`, runs every file, and compares the results.
 
     Writes `directory/<version>/`, the SavedModel in the layout that TF Serving scans,
@@ -103,10 +103,10 @@ def export(model, directory, examples=None, formats=None, version=1, strict=True
         formats: Any of `LITERT_FORMATS`; by default all the model can have, which is
             `LOOP_FORMATS` if it loops.
         version: Folder name of the SavedModel, a whole number.
-        strict: Whether a rounded format that is too far from the model is an error;
-            otherwise it is left out. Sharp edges in a generator's images are where
-            "dynamic" and "int8" may fail. Formats unfit for a model that loops are
-            left out likewise.
+        strict: Whether a rounded format that is too far from the model is an error, as
+            it is by default if `formats` names it; otherwise it is left out. Sharp
+            edges in a generator's images are where "dynamic" and "int8" may fail.
+            Formats unfit for a model that loops are left out likewise.
 
     Returns:
         List of `Artifact`, one for each file and endpoint.
@@ -122,6 +122,13 @@ def export(model, directory, examples=None, formats=None, version=1, strict=True
         raise ValueError(
             f"Unknown formats {sorted(unknown)}. Formats: {', '.join(LITERT_FORMATS)}."
         )
+    if not str(version).isdigit():
+        raise ValueError(
+            "`version` is a whole number, as TF Serving looks for its folder. "
+            f"Received: {version!r}."
+        )
+    if strict is None:
+        strict = formats is not None
     directory = Path(directory)
     served = on_device = model.export_signatures()
     if hasattr(model, "device_signatures"):
@@ -325,13 +332,17 @@ def agreement(expected, actual):
 
 
 def describe(artifacts):
-    """Returns one aligned line for each artifact, for people."""
-    return "\n".join(
+    """Returns one aligned line for each artifact, and what is missing, for people."""
+    lines = [
         f"  {_label(a):22} {a.endpoint:11} {a.bytes / 2**20:6.2f} MiB   "
         f"largest difference {a.largest:.1e}, rms {a.rms:.1e}"
         + (f", {a.agreement:.0%} of rows the same" if a.agreement < 1 else "")
         for a in artifacts
-    )
+    ]
+    left_out = [f for f in LITERT_FORMATS if f not in {a.format for a in artifacts}]
+    if left_out:
+        lines.append(f"  not written: {', '.join(left_out)}")
+    return "\n".join(lines)
 
 
 def _label(artifact):

@@ -12,6 +12,7 @@ One preset is one folder:
 import difflib
 import importlib
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -90,10 +91,15 @@ def save(model, name, shelf, examples, **facts):
         **facts: For the card: `summary`, `recipe`, `config`, `data`, `metrics`, ...
 
     Raises:
-        ValueError: If an exported file is too far from the model.
+        ValueError: If the name has other characters than small letters, digits and _,
+            or if an exported file is too far from the model.
     """
     from zoo import export
 
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise ValueError(
+            f"A preset's name has small letters, digits and _. Received: {name!r}."
+        )
     folder = Path(shelf) / name
     with whole(folder) as beside:
         beside.mkdir()

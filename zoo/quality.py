@@ -78,13 +78,15 @@ def measure(model, test, dataset, shelf=presets.SHELF):
         shelf: Directory of presets.
 
     Returns:
-        As `sample_quality`.
+        As `sample_quality`; nothing if there are too few test images for it.
 
     Example:
         >>> measure(model, test, "photos/")["fid_pixels_8x8"]
         3.217
     """
     real = test[:10_000]
+    if len(real) <= 5:
+        return {}
     return sample_quality(real, draw(model, len(real)), extractor_of(dataset, shelf))
 
 
@@ -174,10 +176,24 @@ def sample_quality(real, fake, extractor):
     return {name: float(f"{entry['value']:.4g}") for name, entry in results.items()}
 
 
-def draw(model, count, batch_size=500):
-    """Returns `count` samples of a model, clipped to [0, 1] as pictures show them."""
-    parts = [
-        np.asarray(model.sample(min(batch_size, count - start), seed=start))
-        for start in range(0, count, batch_size)
-    ]
+def draw(model, count, seed=0, conditions=None, batch_size=500):
+    """Draws samples of a model.
+
+    Args:
+        model: Any model with `sample(count, seed=...)`.
+        count: Number of samples.
+        seed: Integer; the same one draws the same samples.
+        conditions: Of a conditional model, `count` of them.
+        batch_size: Samples drawn at once.
+
+    Returns:
+        `(count, height, width, channels)`, clipped to [0, 1] as pictures show them.
+    """
+    parts = []
+    for start in range(0, count, batch_size):
+        size = min(batch_size, count - start)
+        asked = {}
+        if conditions is not None:
+            asked["conditions"] = conditions[start : start + size]
+        parts.append(np.asarray(model.sample(size, seed=seed + start, **asked)))
     return np.concatenate(parts).clip(0.0, 1.0)

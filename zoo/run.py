@@ -15,6 +15,7 @@ reports.
 import csv
 import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -69,6 +70,11 @@ class Run:
                 "start one."
             )
         before = json.loads((self.directory / "config.json").read_text("utf-8"))
+        recipe = before.pop("recipe", self.recipe)
+        if recipe != self.recipe:
+            raise ValueError(
+                f"{self.directory} holds a run of {recipe}, not of {self.recipe}."
+            )
         now = json.loads(json.dumps(self.config))
         changed = {
             name: (before.get(name), now.get(name))
@@ -92,14 +98,18 @@ class Run:
         if self.state is None:
             model = build()
             # Only now: settings that build no model leave no folder behind.
-            write_json(self.directory / "config.json", self.config)
+            self._write_settings()
             return model
-        write_json(self.directory / "config.json", self.config)
+        self._write_settings()
         model = keras.saving.load_model(self.checkpoint_folder / "model.keras")
         saved = self.state["random_states"]
         for variable, value in zip(random_states(model), saved, strict=True):
             variable.assign(value)
         return model
+
+    def _write_settings(self):
+        settings = {"recipe": self.recipe, **self.config}
+        write_json(self.directory / "config.json", settings)
 
     def callbacks(self, draw=None, monitor="val_loss"):
         """Returns the callbacks of a run: checkpoints, logs, samples, NaN guard.
@@ -144,6 +154,7 @@ class Run:
             initial_epoch=self.first_epoch,
             epochs=self.config["epochs"],
             shuffle=False,  # the data set does it
+            verbose=1 if sys.stdout.isatty() else 2,  # a bar, or a line per epoch
             callbacks=[*watch, *self.callbacks(draw, monitor)],
         )
 
@@ -194,17 +205,13 @@ class Run:
         print(f"\nTest data, best epoch:\n{table}\n({protocol})\n")
         paths = draw(chosen)
         facts = self.finish(chosen, metrics, examples_per_epoch)
-        artifacts = export.export(
-            chosen, self.directory / "export", examples(chosen), strict=False
-        )
+        folder = self.directory / "export"
+        artifacts = export.export(chosen, folder, examples(chosen))
         print(
             f"Exported, run, and compared with the model:\n{export.describe(artifacts)}"
         )
-        left_out = {*export.LITERT_FORMATS} - {a.format for a in artifacts}
-        if left_out:
-            names = ", ".join(sorted(left_out))
-            print(f"Left out, too far from the model or unfit for loops: {names}")
-        paths = [*paths, *(self.directory / n for n in ("model.keras", "report.json"))]
+        written = ("model.keras", "report.json", "export")
+        paths = [*paths, *(self.directory / name for name in written)]
         print("\nWrote\n" + "\n".join(f"  {path}" for path in paths))
         hints = [*hints, f"tensorboard --logdir {self.directory}/tensorboard"]
         print("\nNext\n" + "\n".join(f"  {hint}" for hint in hints))

@@ -415,7 +415,16 @@ class Seq2Seq(keras.Model):
 
         Returns:
             For each sentence a list of `Translation`, the best first.
+
+        Raises:
+            ValueError: If `n_best` is not from 1 to `beam`.
         """
+        beam, n_best = (options.get(name, 1) for name in ("beam", "n_best"))
+        if not 1 <= n_best <= beam:  # here, as a graph would wrap the words
+            raise ValueError(
+                "`beam` is 1 or more and `n_best` from 1 to `beam`. Received: "
+                f"beam={beam}, n_best={n_best}."
+            )
         key = tuple(sorted(options.items()))
         if key not in self.searches:
             self.searches[key] = tf.function(

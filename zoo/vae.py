@@ -373,14 +373,12 @@ class VAE(keras.Model):
         return self.beta
 
     def losses_on(self, images, training):
-        """Returns the values to log for a batch, scalars in the units of `Logs`."""
+        """Returns the values to log, `(batch,)` each, in the units of `Logs`."""
         mean, log_variance = self.encoder(images, training=training)
         codes = self.sample_posterior(mean, log_variance)
         outputs = self.decoder(codes, training=training)
-        reconstruction = tf.reduce_mean(self.likelihood.nll(images, outputs))
-        divergence = tf.reduce_mean(
-            self.divergence_from_prior(codes, mean, log_variance)
-        )
+        reconstruction = self.likelihood.nll(images, outputs)
+        divergence = self.divergence_from_prior(codes, mean, log_variance)
         losses = {
             "loss": reconstruction + self.current_beta() * divergence,
             "negative_elbo": reconstruction + divergence,
@@ -397,7 +395,8 @@ class VAE(keras.Model):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, training=True)
-        minimize(losses["loss"], tape, self.trainable_variables, self.optimizer)
+            loss = tf.reduce_mean(losses["loss"])
+        minimize(loss, tape, self.trainable_variables, self.optimizer)
         return track(self.trackers, losses)
 
     def test_step(self, data):

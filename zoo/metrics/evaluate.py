@@ -128,12 +128,7 @@ def measure(
     Raises:
         ValueError: If a metric is unknown, or needs logits and there are none.
     """
-    unknown = [name for name in metrics if name not in METRICS]
-    if unknown or not metrics:
-        raise ValueError(
-            f"`metrics` are any of {', '.join(METRICS)}. Received: "
-            f"{', '.join(unknown) or 'none'}."
-        )
+    check(metrics, resamples)
     results = {}
     counts = {"real": len(real.features), "fake": len(fake.features)}
     for metric in metrics:
@@ -142,6 +137,21 @@ def measure(
         for name, entry in entries.items():
             results[f"{name}_{extractor_name}"] = entry | around.get(name, {}) | counts
     return results
+
+
+def check(metrics, resamples):
+    """Raises the `ValueError` of `measure`, before anything is computed."""
+    unknown = [name for name in metrics if name not in METRICS]
+    if unknown or not metrics:
+        raise ValueError(
+            f"`metrics` are any of {', '.join(METRICS)}. Received: "
+            f"{', '.join(unknown) or 'none'}."
+        )
+    if resamples != 0 and resamples < 2:
+        raise ValueError(
+            f"An interval takes 2 resamples or more, 100 as a rule. Received: "
+            f"{resamples}."
+        )
 
 
 def _intervals(metric, real, fake, resamples):
@@ -204,6 +214,7 @@ def compare(
         >>> compare(black, grey, extractor, ("fid",))["fid_brightness"]["value"]
         0.25
     """
+    check(metrics, resamples)
     real, fake = np.asarray(real), np.asarray(fake)
 
     def reporter(name):

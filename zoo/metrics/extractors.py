@@ -254,7 +254,12 @@ def of_model(model, name, *, layer=None, value_range=(0.0, 1.0), resize="clean")
         network, (spec,) = signatures["classify"]
         shape = tuple(spec.shape)
     else:
-        shape = model.input_shape
+        shape = getattr(model, "input_shape", ())
+        if signatures or not isinstance(shape, tuple) or len(shape) != 4:
+            raise ValueError(
+                f"{name} is no classifier and has no one input of images, so it gives "
+                "no features. Give a classifier, or a Keras model from images to them."
+            )
         if layer is not None:
             outputs = [model.get_layer(layer).output, model.output]
             model = keras.Model(model.inputs, outputs)

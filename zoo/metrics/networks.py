@@ -192,14 +192,17 @@ def by_name(source, weights=None, resize="clean"):
     if source in known:
         if weights is None:
             raise ValueError(
-                f"{source} does not come with the zoo: give the path of its weights."
+                f"{source} does not come with the zoo: give the path of its weights "
+                "(--weights)."
             )
         return known[source](weights, resize)
     path = Path(source)
     if path.suffix == ".keras" and path.is_file():
         return of_model(keras.saving.load_model(path), path.stem, resize=resize)
     if (path / "saved_model.pb").is_file():
-        return of_saved_model(path, path.resolve().name, resize=resize)
+        path = path.resolve()
+        name = path.parent.name if path.name.isdigit() else path.name  # a version
+        return of_saved_model(path, name, resize=resize)
     raise ValueError(
         f"There is no extractor {str(source)!r}. Give inception_v3_keras, "
         f"{', '.join(known)}, a .keras file or the folder of a SavedModel."

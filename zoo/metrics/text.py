@@ -62,7 +62,7 @@ def _corpus_score(name, hypotheses, references, kwargs):
         import sacrebleu
     except ImportError as error:
         raise ImportError(
-            "Text metrics need sacrebleu: pip install 'sacrebleu>=2.5'."
+            "Text metrics need sacrebleu: pip install 'generative-zoo[text]'."
         ) from error
     if isinstance(hypotheses, str) or isinstance(references, str):
         raise ValueError("Lists of sentences are needed. Received: one string.")
