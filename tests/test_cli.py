@@ -161,6 +161,8 @@ def test_answers_without_tensorflow(argv):
 def test_info_shows_the_card(name, capsys):
     assert run("info", name) == 0
     out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 120
+    out = " ".join(out.split())  # long lines are wrapped
     facts = presets.card(name)
     for fact in ("summary", "data_licence", "licence", "command", "intended_use"):
         assert facts[fact] in out

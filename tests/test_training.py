@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.training import FusedAdam, means, minimize, normal, random_states, track
+from zoo.training import (
+    FusedAdam,
+    means,
+    minimize,
+    normal,
+    random_states,
+    track,
+    unpack,
+)
+from zoo.vae import VAE, Dense
 
 
 def descend(weight, optimizer):
@@ -35,6 +44,15 @@ def test_minimize_names_a_variable_the_loss_forgot():
         loss = tf.reduce_sum(used)
     with pytest.raises(ValueError, match="does not depend on forgotten"):
         minimize(loss, tape, [used, forgotten], keras.optimizers.SGD())
+
+
+def test_bytes_are_refused_where_images_from_0_to_1_are_meant():
+    model = VAE((4, 4, 1), 2, Dense((4,)))
+    model.compile("adam")
+    with pytest.raises(ValueError, match="divided by 255. Received: uint8"):
+        model.fit(np.zeros((4, 4, 4, 1), "uint8"), verbose=0)
+    examples, labels = unpack((tf.zeros((2, 3)), tf.constant([1, 2])))
+    assert examples.shape == (2, 3) and labels.shape == (2,)
 
 
 def test_track_refuses_a_name_it_does_not_know():

@@ -41,6 +41,7 @@ from zoo.training import (
     minimize,
     normal,
     track,
+    unpack,
 )
 
 
@@ -295,7 +296,7 @@ class CGAN(AdversarialModel):
 
     def train_step(self, data):
         """Updates both networks on one batch of examples and their conditions."""
-        real, conditions, _ = keras.utils.unpack_x_y_sample_weight(data)
+        real, conditions = unpack(data)
         if conditions is None:
             raise ValueError(
                 "A conditional GAN trains on pairs of examples and their conditions: "

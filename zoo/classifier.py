@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.layers import register
-from zoo.training import means, minimize, track
+from zoo.training import means, minimize, track, unpack
 
 
 def convolution(x, filters, strides=1):
@@ -131,7 +131,7 @@ class Classifier(keras.Model):
 
     def train_step(self, data):
         """Updates the network on one batch of images and their integer labels."""
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels = unpack(data)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, labels, training=True)
             loss = tf.reduce_mean(losses["loss"])
@@ -140,7 +140,7 @@ class Classifier(keras.Model):
 
     def test_step(self, data):
         """Measures the same values, without smoothing and without an update."""
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels = unpack(data)
         return track(self.trackers, self.losses_on(images, labels, training=False))
 
     # -------------------------------------------------------- saving and export

@@ -194,7 +194,8 @@ def progress_bars():
     def update(name, done, total):
         if name not in bars:
             print(f"Features of the {name} images")
-            bars[name] = keras.utils.Progbar(total, unit_name="image")
+            verbose = 1 if sys.stdout.isatty() else 2
+            bars[name] = keras.utils.Progbar(total, unit_name="image", verbose=verbose)
         bars[name].update(done)
 
     return update

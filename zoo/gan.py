@@ -37,6 +37,7 @@ from zoo.training import (
     minimize,
     normal,
     track,
+    unpack,
 )
 
 
@@ -164,7 +165,7 @@ class GAN(AdversarialModel):
 
     def train_step(self, data):
         """Updates both networks on one batch (the paper's algorithm 1, with k = 1)."""
-        real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        real, _ = unpack(data)
         noise = normal((tf.shape(real)[0], self.latent_dim), self.seed_generator)
         step = self.discriminator_optimizer.iterations
         discriminator_loss, generator_loss = ADVERSARIAL_LOSSES[self.loss_name]

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import textwrap
 from importlib.metadata import version
 
 
@@ -34,9 +35,16 @@ def card(facts):
     """
     metrics = facts["metrics"]
     best, last = metrics["best"], metrics["last"]
-    width = max(map(len, best))
+    words = {k: v for k, v in best.items() if isinstance(v, str)}  # such as "0.9 0.8"
+    numbers = best.keys() - words.keys()
+    width = max(map(len, numbers))
     heading = f"{'Measured':{width + 2}} {'best':>10} {'last':>10}"
-    rows = [f"{k:{width}} {v:>10} {last.get(k, ''):>10}" for k, v in best.items()]
+    rows = [
+        f"{k:{width}} {v:>10} {last.get(k, ''):>10}"
+        for k, v in best.items()
+        if k in numbers
+    ]
+    rows += [f"{k}: {v}" for k, v in words.items()]
     exports = [
         f"{_file(e['file']):22} {e['endpoint']:11} largest difference "
         f"{e['largest_difference']:.0e}, rms {e['rms_difference']:.0e}"
@@ -53,7 +61,7 @@ def card(facts):
             f"weights' licence: {facts['licence']}",
             f"intended for: {facts['intended_use']}",
         ],
-        heading: [*rows, metrics["protocol"]],
+        heading: [*rows, f"({metrics['protocol']})"],
         "Exports, against the model": exports,
         "Trained by": [facts["command"], settings],
         "Use": [
@@ -61,10 +69,18 @@ def card(facts):
             f"zoo evaluate {facts['name']}",
         ],
     }
+    fill = textwrap.TextWrapper(
+        88, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+    )
     return "\n".join(
-        "\n".join([title, *(f"  {line}" for line in lines)])
+        "\n".join([title, *(_indent(fill, line) for line in lines)])
         for title, lines in sections.items()
     )
+
+
+def _indent(fill, line):
+    """Indents a line, wrapped if it is too long; columns keep their spaces."""
+    return f"  {line}" if len(line) <= fill.width - 2 else fill.fill(line)
 
 
 def _file(name):

@@ -1,16 +1,37 @@
 """The chores every `train_step` shares, so that it can read like its paper.
 
-`minimize` is the only place that knows about mixed precision and `tf.distribute`;
-`normal` and `uniform` draw noise that differs by replica; `means` and `track` turn loss
-tensors into Keras logs; `random_states` finds what a `.keras` file forgets;
-`AdversarialModel` remembers two optimizers and averages a generator's weights. There
-is no training loop here: that is `keras.Model.fit`.
+`unpack` splits a batch and refuses bytes; `minimize` is the only place that knows about
+mixed precision and `tf.distribute`; `normal` and `uniform` draw noise that differs by
+replica; `means` and `track` turn loss tensors into Keras logs; `random_states` finds
+what a `.keras` file forgets; `AdversarialModel` remembers two optimizers and averages a
+generator's weights. There is no training loop here: that is `keras.Model.fit`.
 """
 
 import keras
 import tensorflow as tf
 
 from zoo.layers import register
+
+
+def unpack(data):
+    """Splits a batch of `fit` into examples and, where there are any, labels.
+
+    Args:
+        data: What `train_step` or `test_step` was given.
+
+    Returns:
+        `(examples, labels or None)`.
+
+    Raises:
+        ValueError: If the examples are whole numbers, such as the bytes of images.
+    """
+    examples, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    if not tf.as_dtype(examples.dtype).is_floating:
+        raise ValueError(
+            "Train on floats: images in [0, 1], as `zoo.data.images.batches` gives "
+            f"them, or divided by 255. Received: {tf.as_dtype(examples.dtype).name}."
+        )
+    return examples, labels
 
 
 def minimize(loss, tape, variables, optimizer):

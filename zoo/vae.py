@@ -23,7 +23,7 @@ from keras import layers
 from zoo.distributions import Bernoulli, StandardNormal
 from zoo.layers import register
 from zoo.losses import bits_per_dim, cauchy_schwarz_to_mixture, normal_log_density
-from zoo.training import means, minimize, normal, track
+from zoo.training import means, minimize, normal, track, unpack
 
 # Keeps exp(-log_variance) finite in float32 however sure the encoder becomes.
 LOG_VARIANCE_RANGE = (-12.0, 6.0)
@@ -392,7 +392,7 @@ class VAE(keras.Model):
 
     def train_step(self, data):
         """Updates all networks on one batch of images; labels are ignored."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, _ = unpack(data)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, training=True)
             loss = tf.reduce_mean(losses["loss"])
@@ -401,7 +401,7 @@ class VAE(keras.Model):
 
     def test_step(self, data):
         """Measures the same losses, without updating anything."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, _ = unpack(data)
         return track(self.trackers, self.losses_on(images, training=False))
 
     # --------------------------------------------------------------- evaluation

@@ -23,7 +23,15 @@ from zoo.layers import register
 from zoo.losses import wasserstein_critic, wasserstein_generator
 from zoo.networks import DCGAN
 from zoo.regularizers import Regularizer, augment, penalty, squared_slopes
-from zoo.training import AdversarialModel, means, minimize, normal, track, uniform
+from zoo.training import (
+    AdversarialModel,
+    means,
+    minimize,
+    normal,
+    track,
+    uniform,
+    unpack,
+)
 
 
 @register
@@ -223,7 +231,7 @@ class WGAN(AdversarialModel):
 
         Algorithm 1 of either paper.
         """
-        real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        real, _ = unpack(data)
         steps = [self.critic_step(part) for part in cut(real, self.critic_steps)]
         losses = {
             name: tf.add_n([step[name] for step in steps]) / self.critic_steps
