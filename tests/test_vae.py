@@ -156,7 +156,8 @@ def test_loss_is_a_sum_over_pixels_and_a_mean_over_images():
     mean, log_variance = model.encode(images)
     kl = 0.5 * np.sum(mean**2 + np.exp(log_variance) - 1 - log_variance, axis=1)
     losses = model.losses_on(images, training=False)
-    np.testing.assert_allclose(losses["divergence"], kl, rtol=1e-5)
+    # Absolute: of one image, terms of order 1 cancel to 0.004.
+    np.testing.assert_allclose(losses["divergence"], kl, atol=1e-6)
     model.compile("adam")
     logs = model.evaluate(images, batch_size=4, verbose=0, return_dict=True)
     np.testing.assert_allclose(logs["divergence"], kl.mean(), rtol=1e-5)
