@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .PHONY: demo test test-all lint clean
 
-demo: .venv/installed  ## train, measure, draw and export a VAE on real images, 3 minutes
+demo: .venv/installed  ## train, measure, draw and export a VAE on real images, 3 to 5 minutes
 	rm -rf runs/demo
 	$(BIN)/zoo train vae --run-dir runs/demo
 	@echo '(after `source .venv/bin/activate`, which puts zoo on the path)'
