@@ -87,6 +87,14 @@ def test_what_cannot_be_measured_is_said_first(folders, flags, message, capsys):
     assert "Features of" not in printed.out
 
 
+def test_a_file_that_is_no_model_is_said_to_be_none(folders, capsys):
+    (folders / "not.keras").write_text("words")
+    pair = ["--real", str(folders / "real"), "--fake", str(folders / "fake")]
+    flags = [*pair, "--extractor", str(folders / "not.keras")]
+    assert cli.main(["evaluate", *flags]) == 2
+    assert "it is no .keras archive" in capsys.readouterr().err
+
+
 def test_a_folder_must_be_there(folders, capsys):
     assert cli.main(["evaluate", "--real", "nowhere", "--fake", str(folders)]) == 2
     assert "There is no folder nowhere." in capsys.readouterr().err

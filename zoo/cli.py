@@ -172,8 +172,10 @@ def find_extractor(name, weights, resize):
 
 def register_class(path):
     """Imports the module of a saved model's class if it is one of this zoo."""
+    if not zipfile.is_zipfile(path):
+        raise WrongUse(f"{path} is no model that Keras saved: it is no .keras archive.")
     with zipfile.ZipFile(path) as archive:
-        module = json.loads(archive.read("config.json"))["module"] or ""
+        module = json.loads(archive.read("config.json")).get("module") or ""
     if module.split(".")[0] == "zoo":
         importlib.import_module(module)
 
