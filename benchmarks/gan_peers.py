@@ -23,6 +23,9 @@ from keras import layers
 from torch import nn
 from torch.nn import functional
 
+from zoo.layers import BatchNormalization
+from zoo.networks import LeakyReLU
+
 CLASSES = 10
 SHAPE = (28, 28, 1)
 
@@ -46,7 +49,7 @@ def ours(kind, **changes):
     weights = model.generator_variables, model.discriminator_variables
     model.generator_optimizer.build(weights[0])
     model.discriminator_optimizer.build(weights[1])
-    train = tf.function(model.train_step)
+    train = tf.function(model.train_step, autograph=False)
 
     def ready(images, labels):
         return [(tf.constant(images), tf.constant(labels))]
@@ -342,17 +345,28 @@ def keras_wgan_gp():
     return keras_entrant(*networks, (2e-4, 0.5, 0.9), cut, size=512, low=-1.0)
 
 
+def in_keras(layer):
+    """Returns a new layer of Keras in place of ours, which are quicker."""
+    if isinstance(layer, LeakyReLU):
+        return layers.LeakyReLU(0.2)
+    if isinstance(layer, BatchNormalization):
+        return layers.BatchNormalization.from_config(layer.get_config())
+    return layer.__class__.from_config(layer.get_config())
+
+
 def keras_twin(kind):
-    """Returns the entrant of Keras' step on the networks of our recipe."""
+    """Returns the entrant of Keras' step on the networks of our recipe, all Keras'."""
     config, build = recipe(kind, ema=0.0)
     model, options = build(), {"latent": config.latent_dim}
+    twin = partial(keras.models.clone_model, clone_function=in_keras)
     if kind == "cgan":
         options["pair"] = lambda images, labels: [images, labels]
     if kind != "wgan":
-        return keras_entrant(model.generator, model.discriminator, (2e-4,), **options)
+        networks = twin(model.generator), twin(model.discriminator)
+        return keras_entrant(*networks, (2e-4,), **options)
     steps = config.critic_steps
     options |= {"cut": lambda batch: tf.split(batch, steps), "size": 64 * steps}
-    return keras_entrant(model.generator, model.critic, (2e-4,), **options)
+    return keras_entrant(twin(model.generator), twin(model.critic), (2e-4,), **options)
 
 
 #: Contest of quality, name: function that returns the entrant.

@@ -149,17 +149,30 @@ def draw(model, directory):
 
 def main(config):
     """Trains, measures, draws and exports; returns the report."""
-    run = Run("gan", config, may_change=("epochs",))
+    return train("gan", config, build, draw, config.batch_size)
+
+
+def train(recipe, config, build, draw, batch_size):
+    """Does the work of `main` for any model of images that draws from noise.
+
+    Args:
+        recipe: Its name.
+        config: Its `Config`.
+        build: `(config, image shape) -> model`, compiled.
+        draw: `(model, directory) -> paths` of the pictures it wrote.
+        batch_size: Images that a `train_step` takes.
+    """
+    run = Run(recipe, config, may_change=("epochs",))
     parts = images.splits(config.data, config.size, config.channels)
-    train, validation, test = (pixels for pixels, _ in parts)
+    real, validation, test = (pixels for pixels, _ in parts)
     batches = images.batches(
-        train, config.batch_size, seed=config.seed, first_epoch=run.first_epoch
+        real, batch_size, seed=config.seed, first_epoch=run.first_epoch
     )
     print(
-        f"Training on {len(train):,} images of {config.data}, "
-        f"{' x '.join(map(str, train.shape[1:]))}; validating on {len(validation):,}."
+        f"Training on {len(real):,} images of {config.data}, "
+        f"{' x '.join(map(str, real.shape[1:]))}; validating on {len(validation):,}."
     )
-    model = run.model(lambda: build(config, train.shape[1:]))
+    model = run.model(lambda: build(config, real.shape[1:]))
     watch, monitor = quality.watch(validation, config.data)
     run.fit(
         model,
@@ -174,7 +187,7 @@ def main(config):
         draw=lambda model: draw(model, run.directory),
         examples=lambda model: examples(model, config),
         protocol=PROTOCOL,
-        examples_per_epoch=len(batches) * config.batch_size,
+        examples_per_epoch=len(batches) * batch_size,
         hints=[f"zoo sample {run.directory} --count 100 --out more.png"],
     )
 

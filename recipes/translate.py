@@ -193,10 +193,10 @@ PROTOCOL = (
 )
 
 
-def draw(model, test, directory, count=3):
+def draw(model, config, test, directory, count=3):
     """Writes alignments of test sentences, and all translations; returns the paths."""
     sources, targets = test
-    found = model.translate(sources, beam=5)
+    found = model.translate(sources, beam=config.beam, alpha=config.alpha)
     paths = [directory / "translations.tsv"]
     with whole(paths[0]) as beside:
         rows = ("\t".join(row) for row in zip(sources, targets, found, strict=True))
@@ -247,7 +247,7 @@ def train(recipe, config, measure, protocol):
     return run.conclude(
         model,
         measure=lambda model: measure(model, config, test),
-        draw=lambda model: draw(model, test, run.directory),
+        draw=lambda model: draw(model, config, test, run.directory),
         examples=lambda model: examples(model, config),
         protocol=protocol,
         examples_per_epoch=len(pairs[0]),

@@ -108,6 +108,11 @@ def build(config, image_shape, steps_per_epoch):
     }
     networks = {"convolutional": Convolutional, "dense": Dense}
     gaussian = config.likelihood == "gaussian"
+    if config.variance and not gaussian:
+        raise ValueError(
+            "--variance is that of a Gaussian: add --likelihood gaussian. Received "
+            f"--variance {config.variance} --likelihood {config.likelihood}."
+        )
     model = VAE(
         image_shape,
         config.latent_dim,

@@ -9,6 +9,8 @@
 After each epoch the Frechet distance to held-out training images is measured, which
 chooses the best epoch, and a guard warns of collapse.
 
+Data, measurement and pictures are those of `recipes.gan`.
+
 Writes into --run-dir the trained model, `samples.png`, a grid of samples after each
 epoch, `report.json`, logs, and `export/` with the SavedModel and the LiteRT files.
 """
@@ -17,12 +19,10 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from zoo import cli, pictures, quality
-from zoo.data import images
+from recipes import gan
+from recipes.gan import PROTOCOL, evaluate, examples  # noqa: F401  `zoo` asks for them
+from zoo import cli, pictures
 from zoo.networks import DCGAN
-from zoo.run import Run
 from zoo.training import FusedAdam
 from zoo.wgan import WGAN, GradientPenalty, WeightClipping
 
@@ -95,29 +95,6 @@ def build(config, shape):
     return model
 
 
-def evaluate(model, config):
-    """Measures a trained model.
-
-    Returns:
-        `{metric: value}`: the quality of samples against test images (`zoo.quality`).
-    """
-    settings = {"size": config.size, "channels": config.channels}
-    test, _ = images.load(config.data, "test", **settings)
-    return quality.measure(model, test, config.data)
-
-
-def examples(model, config, count=100):
-    """Returns real inputs for `zoo.export`: noise."""
-    rng = np.random.default_rng(0)
-    return {"latents": rng.standard_normal((count, model.latent_dim), "float32")}
-
-
-PROTOCOL = (
-    "best: the epoch of the lowest Frechet distance to held-out training images; "
-    + quality.PROTOCOL
-)
-
-
 def draw(model, directory):
     """Writes the picture; returns its path."""
     pictures.write_grid(directory / "samples.png", model.sample(100, seed=0), 10)
@@ -126,37 +103,8 @@ def draw(model, directory):
 
 def main(config):
     """Trains, measures, draws and exports; returns the report."""
-    run = Run("wgan", config, may_change=("epochs",))
-    parts = images.splits(config.data, config.size, config.channels)
-    train, validation, test = (pixels for pixels, _ in parts)
-    batches = images.batches(
-        train,
-        config.batch_size * config.critic_steps,
-        seed=config.seed,
-        first_epoch=run.first_epoch,
-    )
-    print(
-        f"Training on {len(train):,} images of {config.data}, "
-        f"{' x '.join(map(str, train.shape[1:]))}; validating on {len(validation):,}."
-    )
-    model = run.model(lambda: build(config, train.shape[1:]))
-    watch, monitor = quality.watch(validation, config.data)
-    run.fit(
-        model,
-        batches,
-        draw=lambda model: model.sample(64, seed=0),
-        monitor=monitor,
-        watch=watch,
-    )
-    return run.conclude(
-        model,
-        measure=lambda model: quality.measure(model, test, config.data),
-        draw=lambda model: draw(model, run.directory),
-        examples=lambda model: examples(model, config),
-        protocol=PROTOCOL,
-        examples_per_epoch=len(batches) * config.batch_size * config.critic_steps,
-        hints=[f"zoo sample {run.directory} --count 100 --out more.png"],
-    )
+    images_per_step = config.batch_size * config.critic_steps
+    return gan.train("wgan", config, build, draw, images_per_step)
 
 
 if __name__ == "__main__":

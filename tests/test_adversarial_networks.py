@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.layers import SpectralConv2D, SpectralDense
-from zoo.networks import DCGAN, MLP
+from zoo.layers import BatchNormalization, SpectralConv2D, SpectralDense
+from zoo.networks import DCGAN, LEAK, MLP, LeakyReLU
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,53 @@ def test_says_what_is_wrong(make):
         make((4,), "layer")
     with pytest.raises(ValueError, match=r"positive count per stage. Received .*\(\)"):
         make(())
+
+
+# ------------------------------------------------------- layers quicker than Keras'
+
+
+def slopes(layer, inputs):
+    """Returns the outputs, their slope and the slope of a penalty on that slope."""
+    upstream = np.random.default_rng(1).normal(size=inputs.shape).astype("float32")
+    inputs = tf.constant(inputs)
+    with tf.GradientTape() as outer:
+        outer.watch(inputs)
+        with tf.GradientTape() as inner:
+            inner.watch(inputs)
+            outputs = layer(inputs, training=True)
+            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) * upstream)
+        slope = inner.gradient(loss, inputs)
+        penalty = tf.reduce_sum(tf.square(slope))
+    variables = [variable.value for variable in layer.trainable_variables]
+    zero = {"unconnected_gradients": "zero"}
+    return [outputs, slope, *outer.gradient(penalty, [inputs, *variables], **zero)]
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("shape", [(4, 5, 3, 6), (1, 1, 1, 6), (7, 6)])
+def test_batch_normalization_is_that_of_keras(shape, policy):
+    kinds = BatchNormalization, keras.layers.BatchNormalization
+    layers = [kind(momentum=0.9, dtype=policy) for kind in kinds]
+    inputs = np.random.default_rng(0).normal(2.0, 3.0, shape).astype("float32")
+    for layer in layers:
+        layer.build(shape)
+        layer.set_weights([layer.get_weights()[0] * 1.5, *layer.get_weights()[1:]])
+    tolerance = {"rtol": 1e-3, "atol": 1e-4} if policy == "float32" else {"rtol": 2e-2}
+    for ours, keras_own in zip(*(slopes(la, inputs) for la in layers), strict=True):
+        np.testing.assert_allclose(ours, keras_own, **{"atol": 2e-2} | tolerance)
+        assert ours.dtype == keras_own.dtype
+    for ours, keras_own in zip(*(la.get_weights() for la in layers), strict=True):
+        np.testing.assert_allclose(ours, keras_own, rtol=1e-5, atol=1e-6)
+    inference = [layer(inputs, training=False) for layer in layers]
+    np.testing.assert_allclose(*inference, rtol=1e-5, atol=1e-5)
+
+
+def test_leaky_relu_is_that_of_keras():
+    inputs = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    keras_own = slopes(keras.layers.LeakyReLU(LEAK), inputs)
+    for ours, theirs in zip(slopes(LeakyReLU(), inputs), keras_own, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    assert LeakyReLU(dtype="mixed_float16")(inputs).dtype == "float16"
 
 
 # ------------------------------------------------------- spectral normalization

@@ -151,5 +151,8 @@ def test_says_what_is_wrong():
     with pytest.raises(ValueError, match=r"or \(batch, 3\) vectors. Received: shape"):
         model.sample(2, np.ones((2, 4)))
     model.compile("adam", "adam")
+    for label in (-1, 3):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 2"):
+            model.fit(np.zeros((2, 2), "float32"), np.array([0, label]), verbose=0)
     with pytest.raises(ValueError, match="Received examples alone"):
         model.fit(np.ones((4, 2), "float32"), verbose=0)

@@ -238,6 +238,24 @@ def test_without_seed_order_is_kept(sentences):
     assert rows(data) == rows(data) == list(zip(*sentences, strict=True))
 
 
+def test_batches_are_those_of_tensorflow(sentences):
+    """`bucket_by_sequence_length` of tf.data, which handles sentence by sentence."""
+    pairs = tf.data.Dataset.from_generator(
+        lambda: zip(*sentences, strict=True),
+        output_signature=(tf.TensorSpec((None,), tf.int32),) * 2,
+    )
+    expected = pairs.bucket_by_sequence_length(
+        lambda source, target: tf.maximum(tf.size(source), tf.size(target)),
+        [11, 31],
+        [16, 16, 16],
+    )
+    data = text.batches(*sentences, 16, buckets=(10, 30))
+    both = data.as_numpy_iterator(), expected.as_numpy_iterator()
+    for ours, theirs in zip(*both, strict=True):
+        for side in range(2):
+            np.testing.assert_array_equal(ours[side], theirs[side])
+
+
 def test_buckets_leave_little_padding(sentences):
     shares = [
         text.padding_share(text.batches(*sentences, 32, buckets=n, seed=0))

@@ -125,6 +125,13 @@ def test_wgan_recipe_wants_one_way_to_bound_the_slope(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_vae_recipe_wants_a_gaussian_to_give_it_a_variance(tmp_path, capsys):
+    flags = ["--variance", "0.1", "--run-dir", str(tmp_path / "run")]
+    assert cli.main(["train", "vae", *flags]) == 1
+    assert "add --likelihood gaussian" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_plain_autoencoder_leaves_its_codes_far_from_the_prior():
     """Why its random samples are worse: nothing pulls codes to where they are drawn."""
     train, _, _ = vae.data(vae.Config())

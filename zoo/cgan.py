@@ -223,9 +223,14 @@ class CGAN(AdversarialModel):
 
         Raises:
             ValueError: If they are neither labels nor vectors of that length.
+            tf.errors.InvalidArgumentError: If a label is none of the classes.
         """
         conditions = tf.convert_to_tensor(conditions)
         if conditions.dtype.is_integer and conditions.shape.rank == 1:
+            classes = tf.cast(self.condition_dim, conditions.dtype)
+            limits = f"Labels run from 0 to {self.condition_dim - 1}."
+            tf.debugging.assert_non_negative(conditions, limits)
+            tf.debugging.assert_less(conditions, classes, limits)
             return tf.one_hot(conditions, self.condition_dim)
         if conditions.shape.rank != 2 or conditions.shape[1] != self.condition_dim:
             raise ValueError(

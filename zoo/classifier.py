@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo.layers import register
+from zoo.layers import BatchNormalization, register
 from zoo.training import means, minimize, track, unpack
 
 
@@ -20,7 +20,7 @@ def convolution(x, filters, strides=1):
     """Applies a 3x3 convolution, batch normalization and a ReLU."""
     x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
     # Keras' momentum of 0.99 outlasts a short training: inference would lag behind.
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    return layers.ReLU()(BatchNormalization(momentum=0.9)(x))
 
 
 def residual_network(image_shape, classes, filters):

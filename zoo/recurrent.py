@@ -143,15 +143,26 @@ def scan(step, weights, offsets, states, constants, training):
             found = tape.gradient(
                 output, others, upstream, unconnected_gradients="zero"
             )
-            of_weights = [
-                tf.einsum("t...bi,t...bo->...io", x, of_offset)
-                for x, of_offset in zip(inputs, found, strict=False)  # offsets first
-            ]
-            return [*of_weights, *found]
+            pairs = zip(inputs, found, strict=False)  # gradients of offsets come first
+            return [*(_of_weights(*pair) for pair in pairs), *found]
 
         return output, gradient
 
     return run(*weights, *tf.nest.flatten(nested))
+
+
+def _of_weights(inputs, gradients):
+    """Returns the gradient of a matrix, or of a stack of them, given its products'.
+
+    Args:
+        inputs: `(time, ..., batch, inputs)`, what it was multiplied with.
+        gradients: `(time, ..., batch, outputs)`, of the products.
+    """
+    if len(inputs.shape) > 3:  # one by one: a batched product must first transpose
+        sides = (tf.unstack(side, axis=1) for side in (inputs, gradients))
+        return tf.stack([_of_weights(*pair) for pair in zip(*sides, strict=True)])
+    flat = (tf.reshape(side, (-1, side.shape[-1])) for side in (inputs, gradients))
+    return tf.matmul(*flat, transpose_a=True)
 
 
 def _loop(step, weights, offsets, states, constants, record):
@@ -332,14 +343,19 @@ class Encoder(RecurrentLayer):
             both = zip(*(matrices for _, _, matrices in directions), strict=True)
             weights = [tf.stack([self.value(m) for m in pair]) for pair in both]
             h = scan(step, weights, self.split(offset), states, (), training)
-            ahead, back = h[:, 0], backward(h[:, 1], lengths)
-            both = tf.concat([ahead, back], axis=-1)
+            ahead, back = tf.unstack(h, axis=1)
+            both = tf.concat([ahead, backward(back, lengths)], axis=-1)
             x = x + both if self.recurrent.residual and index else both
 
-        x = tf.transpose(x, (1, 0, 2))
-        x = tf.ensure_shape(x, (None, None, 2 * units))
-        last = tf.gather(x[..., :units], lengths - 1, axis=1, batch_dims=1)
-        return x, tf.concat([last, x[:, 0, units:]], axis=-1)
+        # The last that each direction read: one gather, as each costs a gradient of x.
+        rows = tf.range(tf.shape(lengths)[0])
+        ends = [
+            tf.stack([at, rows], axis=1) for at in (lengths - 1, tf.zeros_like(rows))
+        ]
+        ahead, back = tf.unstack(tf.gather_nd(x, tf.stack(ends)))
+        last = tf.concat([ahead[:, :units], back[:, units:]], axis=-1)
+        x = tf.ensure_shape(tf.transpose(x, (1, 0, 2)), (None, None, 2 * units))
+        return x, last
 
 
 def backward(x, lengths):

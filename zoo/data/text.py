@@ -271,13 +271,13 @@ def batches(
         batch_size or max(1, tokens // bound)
         for bound in [*bounds, max(int(longer.max()), *bounds, 1)]
     ]
-    filled = np.bincount(np.searchsorted(bounds, longer), minlength=len(sizes))
-    steps = int(sum(-(-n // size) for n, size in zip(filled, sizes, strict=True)))
+    bucket = np.searchsorted(bounds, longer)
+    starts, ends, is_full, of_bucket = _spans(bucket, sizes)
+    steps = len(starts)
     with tf.device("CPU:0"):  # where tf.data runs; captured, not copied into the graph
         sides = [
-            (
-                tf.constant(np.concatenate(side).astype("int32")),
-                tf.constant(np.concatenate([[0], np.cumsum(length)])),
+            tf.RaggedTensor.from_row_lengths(
+                tf.constant(np.concatenate(side).astype("int32")), length
             )
             for side, length in zip((sources, targets), lengths, strict=True)
         ]
@@ -290,25 +290,18 @@ def batches(
         if seed is not None:
             key = tf.stack([tf.constant(seed, tf.int64), epoch])
             order = tf.random.experimental.stateless_shuffle(order, key)
+        # A bucket fills up in that order; whenever it is full, that is a batch, and
+        # what is left in the end makes the last ones.
+        places = tf.argsort(tf.gather(bucket, order), stable=True)
+        when = tf.where(is_full, tf.gather(places, ends - 1), count + of_bucket)
+        turns, rows = tf.argsort(when), tf.gather(order, places)
 
-        def pair(place):
-            index = order[place]
-            return tuple(ids[at[index] : at[index + 1]] for ids, at in sides)
+        def batch(step):
+            here = rows[tf.gather(starts, turns[step]) : tf.gather(ends, turns[step])]
+            pair = tuple(tf.gather(side, here).to_tensor() for side in sides)
+            return epoch + (step + 1) // steps, pair
 
-        def length(source, target):
-            return tf.maximum(tf.size(source), tf.size(target))
-
-        def numbered(step, batch):
-            return epoch + (step + 1) // steps, batch
-
-        sentences = tf.data.Dataset.range(count).map(pair)
-        return (
-            sentences.bucket_by_sequence_length(
-                length, [bound + 1 for bound in bounds], sizes
-            )
-            .enumerate()
-            .map(numbered)
-        )
+        return tf.data.Dataset.range(steps).map(batch)
 
     def hand_out(epoch_after, batch):
         """Runs as the consumer takes the batch, so prefetching does not count."""
@@ -317,6 +310,27 @@ def batches(
 
     data = tf.data.Dataset.range(1).flat_map(begin).prefetch(tf.data.AUTOTUNE)
     return data.map(hand_out).apply(tf.data.experimental.assert_cardinality(steps))
+
+
+def _spans(bucket, sizes):
+    """Returns where each batch lies among the sentences, these ordered by bucket.
+
+    Args:
+        bucket: Of each sentence, a number from 0.
+        sizes: Of the batches of each bucket.
+
+    Returns:
+        Arrays of one entry per batch: first sentence, the one behind the last, whether
+        it is a full batch, its bucket.
+    """
+    spans, start = [], 0
+    for number, filled in enumerate(np.bincount(bucket, minlength=len(sizes))):
+        end = start + filled
+        for first in range(start, end, sizes[number]):
+            behind = min(first + sizes[number], end)
+            spans.append((first, behind, behind - first == sizes[number], number))
+        start = end
+    return map(np.array, zip(*spans, strict=True))
 
 
 def padding_share(dataset):
