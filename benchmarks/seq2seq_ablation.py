@@ -88,7 +88,7 @@ def main(data, epochs, seeds):
     sources, targets = load("test")
     rows = thirds(sources)
     results = {}
-    for seed in range(seeds):
+    for seed in seeds:
         for name, change in SETTINGS.items():
             model = train(translate.Config(**settings, **change, seed=seed), load)
             beams = {name: 1}
@@ -102,7 +102,7 @@ def main(data, epochs, seeds):
 
     lengths = [np.mean([len(sources[row]) for row in part]) for part in rows]
     heads = ["all", *(f"about {length:.0f} letters" for length in lengths)]
-    print(f"\nBLEU on {len(sources)} pairs of {data}, {epochs} epochs, {seeds} seeds")
+    print(f"\nBLEU on {len(sources)} pairs of {data}, {epochs} epochs, seeds {seeds}")
     print(f"{'':22}" + "".join(f"{head:>20}" for head in heads))
     for label, values in results.items():
         means, spreads = np.mean(values, axis=0), np.std(values, axis=0)
@@ -116,5 +116,5 @@ if __name__ == "__main__":
     )
     parser.add_argument("--data", default="lists", help="lists, or as for translate")
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     main(**vars(parser.parse_args()))

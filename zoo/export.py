@@ -160,9 +160,7 @@ def export(model, directory, examples=None, formats=None, version=1, strict=None
                 if key not in cases:
                     cases[key] = _inputs(specs, examples or {})
                     # A loop that runs eagerly takes minutes.
-                    model_itself = function
-                    if loops:
-                        model_itself = tf.function(function, autograph=False)
+                    model_itself = tf.function(function) if loops else function
                     expected[key] = _run(model_itself, cases[key])
             here = {name: cases[name, signatures is served] for name in signatures}
             if format == "saved_model":
@@ -227,7 +225,7 @@ def write_saved_model(model, signatures, directory):
     module = tf.Module()
     endpoints = {}
     for name, (function, specs) in signatures.items():
-        endpoints[name] = tf.function(function, input_signature=specs, autograph=False)
+        endpoints[name] = tf.function(function, input_signature=specs)
     concrete = {name: f.get_concrete_function() for name, f in endpoints.items()}
     used = {id(t) for c in concrete.values() for t, _ in c.graph.captures}
     module.weights = [v.value for v in model.variables if id(v.value.handle) in used]
