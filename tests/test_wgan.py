@@ -233,9 +233,10 @@ def test_a_batch_is_cut_into_equal_parts_and_used_whole():
 def test_points_come_closer():
     keras.utils.set_random_seed(0)
     real = np.random.default_rng(0).normal([3.0, -2.0], 0.5, (5120, 2))
-    model = WGAN((2,), 4, MLP((32, 32)), ema=0.98)
-    model.compile(*(keras.optimizers.Adam(2e-3, 0.5, 0.9) for _ in range(2)))
-    model.fit(real.astype("float32"), batch_size=256, epochs=24, verbose=0)
+    model = WGAN((2,), 4, MLP((32, 32)), ema=0.99)
+    # A quicker critic, or the generator circles around its goal.
+    model.compile(*(keras.optimizers.Adam(rate, 0.5, 0.9) for rate in (1e-3, 2e-3)))
+    model.fit(real.astype("float32"), batch_size=256, epochs=32, verbose=0)
     after = np.asarray(model.sample(2000, seed=0))
     assert np.linalg.norm(after.mean(axis=0) - [3.0, -2.0]) < 0.4
 
