@@ -1,7 +1,7 @@
 """What attention, scheduled sampling and a beam are worth, by length, over seeds.
 
     python -m benchmarks.seq2seq_ablation               lists of dates, 40 minutes
-    python -m benchmarks.seq2seq_ablation --data handbook/en-de --epochs 30
+    python -m benchmarks.seq2seq_ablation --data handbook/en-de --seeds 0   README
 
 Trains the same model, at one size, without attention, with it, and with attention and
 scheduled sampling, for each seed; the last one also decodes by a beam of 5. Prints BLEU
