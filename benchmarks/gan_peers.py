@@ -35,6 +35,15 @@ SHAPE = (28, 28, 1)
 Entrant = namedtuple("Entrant", "batch_size ready step sample weights")
 
 
+#: What the contest of speed changes of our recipes' settings: all see equal batches,
+#: and the discriminator no wrong conditions, which the peers' steps lack.
+STEP = {
+    "gan": {"batch_size": 64},
+    "cgan": {"batch_size": 64, "mismatch": 0.0},
+    "wgan": {"batch_size": 64, "critic_steps": 3},
+}
+
+
 def recipe(kind, **changes):
     """Returns a recipe's configuration, and a function that builds its model."""
     module = importlib.import_module(f"recipes.{kind}")
@@ -63,8 +72,8 @@ def ours(kind, **changes):
 
 
 def step_of_ours(kind, **changes):
-    """Returns the same without what the peers' steps lack: wrong conditions."""
-    return ours(kind, **changes, **({"mismatch": 0.0} if kind == "cgan" else {}))
+    """Returns the same for the contest of speed."""
+    return ours(kind, **STEP[kind], **changes)
 
 
 # -------------------------------------------------------------------- PyTorch-GAN
@@ -213,7 +222,7 @@ def torch_wgan_gp():
 
 def torch_twin(kind, tuned=False):
     """Returns the entrant of PyTorch-GAN's step on the networks of our recipe."""
-    config, _ = recipe(kind)
+    config, _ = recipe(kind, **STEP[kind])
     conditional, critic, latent = kind == "cgan", kind == "wgan", config.latent_dim
     narrow, wide = config.widths
     inputs, features = latent + CLASSES * conditional, wide * 7 * 7
@@ -356,7 +365,7 @@ def in_keras(layer):
 
 def keras_twin(kind):
     """Returns the entrant of Keras' step on the networks of our recipe, all Keras'."""
-    config, build = recipe(kind, ema=0.0)
+    config, build = recipe(kind, **STEP[kind], ema=0.0)
     model, options = build(), {"latent": config.latent_dim}
     twin = partial(keras.models.clone_model, clone_function=in_keras)
     if kind == "cgan":

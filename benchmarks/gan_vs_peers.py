@@ -16,10 +16,10 @@ perfect model could equal; `real_resized` the same after what happens to the ima
 What the file of results has is not computed again.
 
 Speed compares steps on the same work: the networks of our recipe (numbers of weights
-must agree), batches of 64 that lie in memory; a WGAN-GP takes as many critic steps for
-one of the generator as our recipe, each on 64 other images. Contestants have a process
-each, on the same cores of the CPU, and take turns, a round each; the first (tracing,
-caches) is not counted. Medians of the others, and their ratios.
+must agree), batches of 64 that lie in memory; a WGAN-GP takes three critic steps for
+one of the generator, each on 64 other images. Contestants have a process each, on the
+same cores of the CPU, and take turns, a round each; the first (tracing, caches) is not
+counted. Medians of the others, and their ratios.
 
     ours, averaged    compiled `train_step` with its logs, without and with the average
                       of the generator that only we keep

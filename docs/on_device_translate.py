@@ -3,7 +3,7 @@
     python docs/on_device_translate.py saved_models/dates_to_iso "3 March 2024"
 
 A reference to port: text to pieces, one call, pieces to text. Reads what `zoo export`
-wrote, for vocabularies of subwords or characters without byte fallback.
+wrote, for sources of subwords or characters in their own case, without byte fallback.
 """
 
 import json
@@ -14,44 +14,43 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-UNKNOWN, END = 1, 3
-SPACE = "\u2581"  # how a piece shows a space
-DIGITS = {zero + digit: 48 + digit for zero in (0x660, 0x6F0) for digit in range(10)}
+UNKNOWN, END, SPECIALS = 1, 3, 4
+SPACE, JOINERS = "\u2581", "\u200c\u200d"  # SPACE: how a piece shows a space
+SPELT = {z + d: 48 + d for z in (0x660, 0x6F0) for d in range(10)} | {0x2581: "_"}
 
 
 def encode(sentence, vocabulary, length):
     """Returns ids of shape (1, length): always the longest piece that fits, the end."""
-    text = unicodedata.normalize("NFKC", sentence).translate(DIGITS)
+    spaced = "".join(" " if c.isspace() else c for c in sentence)
+    hidden = {c for c in spaced if unicodedata.category(c) in ("Cc", "Cf")}
+    text = "".join(c for c in spaced if c not in hidden or c in JOINERS)
+    text = unicodedata.normalize("NFKC", text).translate(SPELT)
     text = " ".join(text.split()).replace(" ", SPACE)
-    if vocabulary["level"] != "character":
+    if text and vocabulary["level"] != "character":
         text = SPACE + text
-    numbers = {piece: number for number, piece in enumerate(vocabulary["pieces"])}
-    ids, at = [], 0
+    numbers = {p: n for n, p in enumerate(vocabulary["pieces"]) if n >= SPECIALS}
+    ids, at, longest = [], 0, max(map(len, numbers))
     while at < len(text):
-        ends = range(len(text), at, -1)
+        ends = range(min(at + longest, len(text)), at, -1)
         end = next((end for end in ends if text[at:end] in numbers), at + 1)
         ids.append(numbers.get(text[at:end], UNKNOWN))
         at = end
-    row = (ids[: length - 1] + [END] + length * [0])[:length]
-    return np.array([row], "int32")
+    return np.array([(ids[: length - 1] + [END] + length * [0])[:length]], "int32")
 
 
 def decode(ids, vocabulary):
     """Returns the text before the end."""
-    ids = list(ids) + [END]
-    pieces = ["", "\N{REPLACEMENT CHARACTER}", "", "", *vocabulary["pieces"][4:]]
+    ids = [*ids, END]
+    pieces = ["", "\ufffd", "", "", *vocabulary["pieces"][SPECIALS:]]
     text = "".join(pieces[number] for number in ids[: ids.index(END)])
     return text.replace(SPACE, " ").strip(" ")
 
 
 def main(folder, sentence, file="model_float16.tflite"):
     """Translates the sentence of the command line."""
-    source, target = (
-        json.loads(Path(folder, f"{side}_vocabulary.json").read_text("utf-8"))
-        for side in ("source", "target")
-    )
-    model = Interpreter(str(Path(folder, file)))
-    search = model.get_signature_runner("beam")  # or "greedy"
+    sides = [Path(folder, f"{side}_vocabulary.json") for side in ("source", "target")]
+    source, target = (json.loads(path.read_text("utf-8")) for path in sides)
+    search = Interpreter(str(Path(folder, file))).get_signature_runner("beam")
     ids = encode(sentence, source, search.get_input_details()["source"]["shape"][1])
     print(decode(search(source=ids)["tokens"][0], target))
 

@@ -59,7 +59,7 @@ class Config:
     )
     """of the game"""
     r1: float = 0.0
-    """weight of the squared slope at real images"""
+    """weight of the squared slope at real images; not with batch normalization"""
     lecam: float = 0.0
     """weight of the pull of logits to their running means; for few images"""
     augment: tuple[Literal["color", "translation", "cutout"], ...] = ()
@@ -149,6 +149,11 @@ def main(config):
     run = Run("cgan", config, may_change=("epochs",))
     train, validation, test = images.splits(config.data, config.size, config.channels)
     classes = int(train[1].max()) + 1
+    if classes < 2:
+        raise ValueError(
+            f"{config.data} has no classes to condition on. A folder needs a folder "
+            "inside for each; `zoo train gan` does without."
+        )
     batches = images.batches(
         train, config.batch_size, seed=config.seed, first_epoch=run.first_epoch
     )

@@ -32,9 +32,10 @@ class Config:
     """passes over the training dates"""
 
 
-def data(split, count):
+def data(split, count, unlike=()):
     """Returns ISO dates and the same as "5 March 2024"."""
-    dates = [iso for _, iso in text.load("embedded/dates", split)][:count]
+    dates = [iso for _, iso in text.load("embedded/dates", split) if iso not in unlike]
+    dates = dates[:count]
     parts = [date.split("-") for date in dates]
     return dates, [f"{int(d)} {calendar.month_name[int(m)]} {y}" for y, m, d in parts]
 
@@ -49,8 +50,8 @@ def vectors(dates):
 def main(config):
     """Trains and measures; returns `{"right": share}` of the test dates."""
     keras.utils.set_random_seed(0)
-    train, written = data("train", config.examples)
     test, expected = data("test", 200)
+    train, written = data("train", config.examples, unlike=test)
     letters = Vocabulary.learn(written, 60, "character")
     targets, size = padded(letters.encode(written)), len(letters)
     table = keras.layers.Embedding(size, config.units)

@@ -2,7 +2,7 @@
 
     zoo train wgan                             embedded Fashion-MNIST, gradient penalty
     zoo train wgan --data fashion_mnist --epochs 8      the preset's settings
-    zoo train wgan --clip 0.01 --penalty 0     as in the first paper
+    zoo train wgan --clip 0.01 --penalty 0 --critic-steps 5     the first paper's bound
     zoo train wgan --data DIR --size 64 64 --widths 32 64 128 256  your own images
     python -m recipes.wgan                     the same program
 

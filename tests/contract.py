@@ -157,7 +157,7 @@ class ModelContract:
         step it turns into another order of summation, and here what counts is that
         nothing of the state is lost.
         """
-        keras.utils.clear_session()  # as in a new process
+        keras.utils.clear_session(free_memory=False)  # as in a new process
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         config = RunConfig(str(directory), epochs, resume)
         run = Run("contract", config, may_change=("epochs",))

@@ -76,6 +76,18 @@ def test_a_vanished_gradient_is_told_from_a_small_one():
     assert words.startswith("the generator's gradient has vanished (norm 1.0e-03)")
 
 
+def test_a_gradient_that_vanishes_between_two_looks_is_noticed():
+    """Logs are means over the epoch, in which ten good steps would hide a hundred."""
+    guard = watch(clusters(0, 1, 2, 3, seed=1), every=10)
+    guard.on_epoch_begin(0)
+    guard.next_look = 0  # as no step is taken here
+    for step in (10, 20):
+        guard.on_train_batch_end(step - 1, HEALTHY | {"generator_gradient": 10 / step})
+        guard.next_look = 0
+    ((_, words),) = guard.warnings
+    assert words.startswith("the generator's gradient has vanished")
+
+
 def test_a_discriminator_that_has_won_is_noticed():
     guard = watch(clusters(0, 1, 2, 3, seed=1))
     guard.on_epoch_end(0, HEALTHY | {"accuracy": 0.997})

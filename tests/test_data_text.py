@@ -275,6 +275,7 @@ def test_buckets_leave_little_padding(sentences):
         ({"tokens": 5}, "Give either batch_size or tokens"),
         ({"batch_size": -1}, "must be positive.*Received: -1, 16, 0"),
         ({"buckets": 0}, "must be positive.*Received: 1, 0, 0"),
+        ({"batch_size": 0}, "must be positive.*Received: 0, 16, 0"),
         ({"first_epoch": -1}, "not negative.*Received: 1, 16, -1"),
     ],
 )

@@ -234,6 +234,14 @@ def test_average_follows_weights_and_batch_statistics():
     )
 
 
+def test_has_no_loss_to_validate_by():
+    model = GAN((2,), 3, MLP((4,)))
+    model.compile("adam", "adam")
+    points = np.zeros((4, 2), "float32")
+    with pytest.raises(ValueError, match="Leave out `validation_data`"):
+        model.fit(points, validation_data=points, verbose=0)
+
+
 def test_samples_follow_the_seed():
     model = GAN((8, 8, 1), 3, DCGAN((4,)))
     first, again, other = (model.sample(4, seed=s).numpy() for s in (1, 1, 2))
@@ -246,6 +254,8 @@ def test_samples_follow_the_seed():
     ("settings", "message"),
     [
         ({"shape": (28, 0, 1)}, r"Received shape=\(28, 0, 1\)"),
+        ({"shape": (28, 28)}, r"DCGAN makes images.* Received shape=\(28, 28\)"),
+        ({"regularizers": [R1()]}, "R1 needs .* normalization='none' or 'spectral'"),
         ({"latent_dim": 0}, "all positive. Received .*latent_dim=0"),
         ({"loss": "js"}, "one of saturating, .* Received loss='js'"),
         (

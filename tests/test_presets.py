@@ -1,6 +1,8 @@
 import configparser
+import dataclasses
 import glob
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import presets
+from zoo import cli, presets
 from zoo.files import size
 from zoo.vae import VAE, Convolutional
 
@@ -97,6 +99,17 @@ def test_shipped_preset_is_whole_light_and_honest(name):
     model = presets.load(name)
     assert model.count_params() == card["parameters"]
     json.dumps(card)
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_a_cards_command_gives_its_settings(name):
+    """It names what differs from the recipe's defaults, which may change one day."""
+    card = presets.card(name)
+    zoo, train, recipe, *flags = shlex.split(card["command"])
+    assert (zoo, train, recipe) == ("zoo", "train", card["recipe"])
+    config = dataclasses.asdict(cli.settings(recipe, flags))
+    config = json.loads(json.dumps(config))  # tuples become lists
+    assert {key: config[key] for key in card["config"]} == card["config"]
 
 
 def test_every_file_of_every_preset_is_packaged():

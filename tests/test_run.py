@@ -92,6 +92,10 @@ def test_refuses_to_overwrite_or_to_resume_something_else(tmp_path):
     with pytest.raises(ValueError, match="epochs was 1, is 2"):
         Run("vae", longer)
     assert Run("vae", longer, may_change=("epochs",)).first_epoch == 1
+    train(dataclasses.replace(config, run_dir=str(tmp_path / "two"), epochs=2))
+    shorter = dataclasses.replace(config, run_dir=str(tmp_path / "two"), resume=True)
+    with pytest.raises(ValueError, match="has 2 epochs already.* Received --epochs 1"):
+        Run("vae", shorter, may_change=("epochs",))
 
 
 def test_a_log_ahead_of_its_checkpoint_is_cut_back(tmp_path):

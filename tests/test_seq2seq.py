@@ -254,6 +254,8 @@ def test_imagined_translations_follow_the_seed(trained):
         trained.imagine(sentences, seed=s, temperature=3.0) for s in (1, 1, 2)
     )
     assert first == again != other
+    twice = trained.imagine(sentences[:4] * 2, seed=1, temperature=3.0, batch_size=4)
+    assert twice[:4] != twice[4:]  # each batch draws anew
     cold = trained.imagine(sentences, seed=1, temperature=1e-3)
     assert [one.text for one in cold] == trained.translate(sentences)
 

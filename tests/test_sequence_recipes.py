@@ -1,5 +1,6 @@
 """The recipes around `zoo.recurrent`, at sizes that take seconds."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -9,9 +10,11 @@ import keras
 import pytest
 
 from recipes import classify_sequences, generate_sequences, gradient_flow
-from zoo import cli
+from tests.test_vocabulary import ODD, TEXTS
+from zoo import cli, presets
 from zoo.data import text
 from zoo.seq2seq import DEVICE_BEAM, DEVICE_LENGTH
+from zoo.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,6 +31,22 @@ def test_gradients_vanish_explode_and_jump_by_attention(tmp_path):
     assert facts["LSTM"]["clipped"] == facts["LSTM"]["weights"] < 1.0
     assert (tmp_path / "gradient_flow.png").is_file()
     assert json.loads((tmp_path / "report.json").read_text())["GRU"]
+
+
+def test_the_program_for_devices_encodes_as_the_vocabulary_does():
+    path = ROOT / "docs" / "on_device_translate.py"
+    spec = importlib.util.spec_from_file_location("on_device", path)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    for preset in ("dates_to_iso", "translate_en_de"):
+        file = presets.SHELF / preset / "source_vocabulary.json"
+        pieces = json.loads(file.read_text("utf-8"))
+        known = Vocabulary.load(file)
+        for sentence in [*TEXTS, *ODD, "<s> a </s> <pad>", "a\u200bb", "\ufeffa"]:
+            (ids,) = program.encode(sentence, pieces, 64)
+            (expected,) = known.encode([sentence], max_length=64)
+            assert ids[: len(expected)].tolist() == expected, sentence
+            assert not ids[len(expected) :].any()
 
 
 def test_language_is_told_from_twelve_letters():

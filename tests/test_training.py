@@ -38,6 +38,18 @@ def test_minimize_undoes_its_loss_scale():
     np.testing.assert_allclose(weight, [3.0 - 0.1 * 6.0], rtol=1e-6)
 
 
+def test_a_step_skipped_for_an_overflow_logs_no_infinity():
+    """Overflows belong to mixed_float16: the scale grows until one happens."""
+    weight = keras.Variable([3.0])
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.1), initial_scale=1e38
+    )
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(tf.square(weight)))
+    assert float(minimize(loss, tape, [weight], optimizer)) == 0.0
+    np.testing.assert_array_equal(weight, [3.0])
+
+
 def test_minimize_names_a_variable_the_loss_forgot():
     used, forgotten = keras.Variable([1.0]), keras.Variable([1.0], name="forgotten")
     with tf.GradientTape() as tape:
@@ -128,6 +140,19 @@ def test_two_replicas_take_the_step_that_one_would():
 
         for a, b in zip(weights(two), weights(tf.distribute.get_strategy())):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+        with two.scope():
+            weight = keras.Variable([0.0, 0.0])
+            sgd = keras.optimizers.SGD(1.0, global_clipnorm=1.0)
+            sgd.build([weight])
+
+        def step():
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(weight * [30.0, 40.0])
+            minimize(loss, tape, [weight], sgd)
+
+        two.run(tf.function(step))
+        np.testing.assert_allclose(weight.numpy(), [-0.6, -0.8], rtol=1e-6)
 
         with two.scope():
             generator = keras.random.SeedGenerator(0)

@@ -135,6 +135,15 @@ class StopAtNaN(keras.callbacks.Callback):
         self.last = {name: round(float(value), 6) for name, value in logs.items()}
 
 
+class EpochLog(keras.callbacks.CSVLogger):
+    """Keras' table of logs, without empty `val_` columns where nothing validates."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes a row; the first one decides the columns."""
+        self.keys = self.keys or sorted(logs)
+        super().on_epoch_end(epoch, logs)
+
+
 class CollapseWatch(keras.callbacks.Callback):
     """Says in plain words when an adversarial game goes wrong, and can end it.
 
@@ -178,7 +187,8 @@ class CollapseWatch(keras.callbacks.Callback):
     """
 
     #: A discriminator above this accuracy has won; a gradient below this share of the
-    #: largest seen so far has vanished. Judged over all steps since the last look.
+    #: largest seen since training began or was resumed has vanished. Both are means
+    #: over the steps since the last look.
     WON, VANISHED = 0.99, 1e-3
     PARTIAL, COMPLETE = 0.5, 0.05  # of the real diversity
 
@@ -209,14 +219,20 @@ class CollapseWatch(keras.callbacks.Callback):
         self.next_look = every
         self.largest_gradient = 0.0
         self.values = None
+        self.on_epoch_begin(0)
 
     @property
     def step(self):
         """Updates of the generator so far, those before a resume included."""
         return int(self.model.generator_optimizer.iterations)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        """Forgets the steps of the last epoch, as the logs do."""
+        self.steps, self.judged = 0, (0, {})
+
     def on_train_batch_end(self, batch, logs=None):
         """Looks, if it is time to."""
+        self.steps = batch + 1
         if self.every and self.step >= self.next_look:
             self.next_look = self.step + self.every
             self.look(logs)
@@ -275,16 +291,28 @@ class CollapseWatch(keras.callbacks.Callback):
                 "ones do"
             )
 
+    def since_last_look(self, logs):
+        """Returns means over the steps since; the logs' are over the whole epoch."""
+        names = {"generator_gradient", "accuracy"} & logs.keys()  # a critic has one
+        means = {name: float(logs[name]) for name in names}
+        before, sums = self.judged
+        self.judged = self.steps, {name: self.steps * means[name] for name in names}
+        if not before or before == self.steps:
+            return means
+        gained = {name: self.judged[1][name] - sums[name] for name in names}
+        return {name: gained[name] / (self.steps - before) for name in names}
+
     def of_the_game(self, logs):
         """Yields what is wrong with the two networks' balance."""
-        gradient = float(logs["generator_gradient"])
+        logs = self.since_last_look(logs)
+        gradient = logs["generator_gradient"]
         self.largest_gradient = max(self.largest_gradient, gradient)
         if gradient <= self.VANISHED * self.largest_gradient:
             yield (
                 f"the generator's gradient has vanished (norm {gradient:.1e}): use the "
                 "non-saturating loss, or regularize the discriminator"
             )
-        accuracy = float(logs.get("accuracy", 0.0))  # a critic has none
+        accuracy = logs.get("accuracy", 0.0)
         if accuracy > self.WON:
             yield (
                 f"the discriminator has won: it tells {accuracy:.1%} of all pairs of a "

@@ -33,7 +33,7 @@ from keras import layers
 from zoo.layers import Settings, register
 from zoo.losses import ADVERSARIAL_LOSSES
 from zoo.networks import DCGAN
-from zoo.regularizers import augment, penalty
+from zoo.regularizers import augment, check_slopes, penalty
 from zoo.training import (
     AdversarialModel,
     discriminator_accuracy,
@@ -129,7 +129,8 @@ class CGAN(AdversarialModel):
         conditioning: Of the discriminator: `Projection(...)` (default) or
             `Concatenation(...)`.
         loss: A key of `zoo.losses.ADVERSARIAL_LOSSES`.
-        regularizers: Any of `zoo.regularizers`.
+        regularizers: Any of `zoo.regularizers`; those that penalize the slope need
+            networks without batch normalization of the discriminator.
         ema: Decay of the running average of the generator that samples are drawn from;
             0 draws from the generator itself.
         **kwargs: Passed to `keras.Model`.
@@ -189,11 +190,13 @@ class CGAN(AdversarialModel):
                 f"one of {', '.join(ADVERSARIAL_LOSSES)}. Received "
                 f"conditioning={conditioning!r}, loss={loss!r}."
             )
+        networks = networks or DCGAN()
+        check_slopes(regularizers, networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
         self.condition_dim = condition_dim
         self.latent_dim = latent_dim
-        self.networks = networks or DCGAN()
+        self.networks = networks
         self.conditioning = conditioning
         self.loss_name = loss
         self.regularizers = list(regularizers)

@@ -307,9 +307,6 @@ def export(
     module = import_recipe(recipe)
     try:
         examples = module.examples(model, module.Config(**_tuples(config)))
-    except BrokenPipeError:  # as in `zoo list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except (ValueError, OSError, AssertionError):
         print(f"{config['data']} is not at hand: files are compared on drawn inputs.")
         examples = {}
@@ -437,21 +434,22 @@ def run_recipe(name: str, flags: list[str]) -> None:
     """Runs a recipe with its flags, as `python -m recipes.NAME` does."""
     if name not in catalog():
         raise WrongUse(presets.unknown("recipe", name, list(catalog())))
-    recipe = import_recipe(name)
-
-    def parse(**default):
-        return tyro.cli(
-            recipe.Config,
-            prog=f"zoo train {name}",
-            args=flags,
-            description=recipe.__doc__,
-            **default,
-        )
-
-    config = parse()
+    config = settings(name, flags)
     if getattr(config, "resume", False):
-        config = parse(default=begun(config))
-    recipe.main(config)
+        config = settings(name, flags, default=begun(config))
+    import_recipe(name).main(config)
+
+
+def settings(name: str, flags: list[str], **default):
+    """Returns the configuration of a recipe that flags stand for."""
+    recipe = import_recipe(name)
+    return tyro.cli(
+        recipe.Config,
+        prog=f"zoo train {name}",
+        args=flags,
+        description=recipe.__doc__,
+        **default,
+    )
 
 
 def begun(config):
@@ -537,9 +535,13 @@ def main(argv: list[str] | None = None) -> int:
             tyro.extras.subcommand_cli_from_dict(
                 COMMANDS, prog="zoo", args=argv, description=__doc__.splitlines()[0]
             )
+        sys.stdout.flush()
     except WrongUse as error:
         print(f"zoo: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # as in `zoo list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError, ImportError, ArithmeticError) as error:
         print(f"zoo: {error}", file=sys.stderr)
         return 1

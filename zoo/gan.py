@@ -29,7 +29,7 @@ import tensorflow as tf
 from zoo.layers import register
 from zoo.losses import ADVERSARIAL_LOSSES, SMOOTHABLE_LOSSES
 from zoo.networks import DCGAN
-from zoo.regularizers import augment, penalty
+from zoo.regularizers import augment, check_slopes, penalty
 from zoo.training import (
     AdversarialModel,
     discriminator_accuracy,
@@ -59,7 +59,8 @@ class GAN(AdversarialModel):
             regularizer that bounds the discriminator's slope.
         label_smoothing: Real examples are to be called real with 1 less this
             probability, from 0 to below 1/2; for the first three losses.
-        regularizers: Any of `zoo.regularizers`.
+        regularizers: Any of `zoo.regularizers`; those that penalize the slope need
+            networks without batch normalization of the discriminator.
         ema: Decay of the running average of the generator that samples are drawn from;
             0 draws from the generator itself.
         **kwargs: Passed to `keras.Model`.
@@ -119,10 +120,12 @@ class GAN(AdversarialModel):
                 f"{', '.join(SMOOTHABLE_LOSSES)}. Received "
                 f"label_smoothing={label_smoothing}, loss={loss!r}."
             )
+        networks = networks or DCGAN()
+        check_slopes(regularizers, networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
         self.latent_dim = latent_dim
-        self.networks = networks or DCGAN()
+        self.networks = networks
         self.loss_name = loss
         self.label_smoothing = label_smoothing
         self.regularizers = list(regularizers)

@@ -118,6 +118,11 @@ class DCGAN(Networks):
 
     def generator(self, input_dim, shape):
         """Maps `(batch, input_dim)` vectors to `(batch, *shape)` images in [0, 1]."""
+        if len(shape) != 3:
+            raise ValueError(
+                "DCGAN makes images: `shape` is (height, width, channels). For points "
+                f"pass networks=MLP(...). Received shape={tuple(shape)}."
+            )
         height, width, channels = shape
         shrink = 2 ** len(self.widths)
         small = (-(-height // shrink), -(-width // shrink), self.widths[-1])

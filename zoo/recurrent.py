@@ -555,7 +555,9 @@ def attend(query, keys, values, padding, score):
         appendix A.1.2.
     """
     shape = tf.shape(keys)
-    count, source = keys.shape[0] or shape[0], keys.shape[1] or shape[1]
+    # At least 1: a replica's share of a small batch may hold no sentence.
+    count = keys.shape[0] or tf.maximum(shape[0], 1)
+    source = keys.shape[1] or shape[1]
     rows = query.shape[0] or tf.shape(query)[0]
     each, units = rows // count, keys.shape[-1]
     query = tf.reshape(query, [count, each, 1, units])

@@ -17,6 +17,10 @@ from zoo.training import normal, uniform
 class Regularizer(keras.layers.Layer):
     """The three hooks; a layer, so that its state is saved with the model."""
 
+    #: Whether `penalty` takes each example's own slope, which a discriminator with
+    #: batch statistics does not have.
+    takes_slopes = False
+
     def __init__(self, **kwargs):
         super().__init__(dtype="float32", **kwargs)
         self.built = True
@@ -66,6 +70,21 @@ def penalty(regularizers, *arguments):
     return tf.add_n([tf.cast(term, tf.float32) for term in [0.0, *terms]])
 
 
+def check_slopes(regularizers, networks):
+    """Refuses penalties of the slope on networks where examples depend on each other.
+
+    Raises:
+        ValueError: If there is one and the discriminator has batch statistics.
+    """
+    penalties = [type(r).__name__ for r in regularizers if r.takes_slopes]
+    if penalties and networks.has_batch_statistics:
+        raise ValueError(
+            f"{' and '.join(penalties)} needs a discriminator whose output depends on "
+            "one example alone: pass networks with normalization='none' or 'spectral'. "
+            f"Received normalization={networks.normalization!r}."
+        )
+
+
 def squared_slopes(discriminate, examples):
     """Returns the squared norm of each example's gradient of its mean logit, float32.
 
@@ -98,6 +117,8 @@ class R1(Regularizer):
     Source:
         Mescheder et al. 2018, https://arxiv.org/abs/1801.04406, equation 9.
     """
+
+    takes_slopes = True
 
     def __init__(self, weight=1.0, **kwargs):
         super().__init__(**kwargs)
@@ -195,7 +216,7 @@ class DiffAugment(Regularizer):
     further and the generator does not learn to draw the changes.
 
     Args:
-        policy: Any of `"color"` (brightness; of colour images saturation and contrast
+        policy: Any of `"color"` (brightness and contrast; of colour images saturation
             too), `"translation"` (up to an eighth of each side) and `"cutout"` (a
             square of half of each side).
 

@@ -40,8 +40,9 @@ class Run:
         first_epoch: Epochs already done; 0 unless resuming.
 
     Raises:
-        ValueError: If `epochs` is below 1, if the folder holds a run and `resume` is
-            off, if there is none to resume, or if its settings were others.
+        ValueError: If `epochs` is below 1 or what a run to resume has done, if the
+            folder holds a run and `resume` is off, if there is none to resume, or if
+            its settings were others.
     """
 
     def __init__(self, recipe, config, may_change=()):
@@ -52,6 +53,11 @@ class Run:
         self.directory = Path(config.run_dir)
         self.state = self._previous({"resume", "run_dir", *may_change})
         self.first_epoch = self.state["epochs_done"] if self.state else 0
+        if config.epochs < self.first_epoch:
+            raise ValueError(
+                f"The run in {self.directory} has {self.first_epoch} epochs already. "
+                f"Resume it with as many or more. Received --epochs {config.epochs}."
+            )
 
     def _previous(self, may_change):
         saved = sorted((self.directory / "checkpoint").glob("epoch-*/state.json"))
@@ -132,7 +138,7 @@ class Run:
             )
         return [
             *watchers,
-            keras.callbacks.CSVLogger(self.directory / "log.csv", append=True),
+            callbacks.EpochLog(self.directory / "log.csv", append=True),
             keras.callbacks.TensorBoard(tensorboard, write_graph=False),
             self.checkpoint,  # last: an epoch counts once all the others have seen it
         ]

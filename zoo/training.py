@@ -40,6 +40,8 @@ def minimize(loss, tape, variables, optimizer):
     Gradients are summed over replicas by the optimizer, so each replica contributes
     its share of the mean; under `mixed_float16` they are also scaled up and back.
     Both factors enter as the seed of back-propagation: `loss` itself stays readable.
+    The optimizer's `global_clipnorm` is of the whole batch's gradient; its `clipnorm`
+    and `clipvalue` are of each replica's share, as Keras has them.
 
     Args:
         loss: Scalar, already averaged over the replica's batch.
@@ -49,7 +51,8 @@ def minimize(loss, tape, variables, optimizer):
         optimizer: A `keras.optimizers.Optimizer`.
 
     Returns:
-        The gradients' norm over all variables, a float32 scalar, on this replica.
+        The gradients' norm over all variables, a float32 scalar, on this replica; 0
+        for a step that `mixed_float16` skips because a gradient overflowed.
 
     Raises:
         ValueError: If some variable gets no gradient, naming it.
@@ -65,8 +68,18 @@ def minimize(loss, tape, variables, optimizer):
         )
     # An embedding's gradient is sparse; clipping by the global norm needs it dense.
     gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    norm = tf.linalg.global_norm(gradients) / tf.cast(seed, tf.float32)
+    clip = getattr(optimizer, "inner_optimizer", optimizer).global_clipnorm
+    if clip and replicas > 1:  # Keras would clip before it sums
+        context = tf.distribute.get_replica_context()
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        limit = tf.cast(clip * seed * replicas, tf.float32)
+        gradients, _ = tf.clip_by_global_norm(gradients, limit)
+        gradients = [gradient / replicas for gradient in gradients]
     optimizer.apply(gradients, variables)
-    return tf.linalg.global_norm(gradients) / tf.cast(seed, tf.float32)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
+    return norm
 
 
 def mean_over_replicas(values):
@@ -245,6 +258,14 @@ class AdversarialModel(keras.Model):
     def discriminator_variables(self):
         """Variables that the discriminator's optimizer updates."""
         return self.discriminator.trainable_variables
+
+    def test_step(self, data):
+        """Refuses: the losses of a game do not say how good its examples are."""
+        raise ValueError(
+            "There is no loss to validate by. Leave out `validation_data`, and measure "
+            "samples instead: by `zoo.metrics`, or after each epoch of `fit` by "
+            "`zoo.metrics.streaming`."
+        )
 
     # ------------------------------------------------------------- two optimizers
 

@@ -22,7 +22,13 @@ import tensorflow as tf
 from zoo.layers import register
 from zoo.losses import wasserstein_critic, wasserstein_generator
 from zoo.networks import DCGAN
-from zoo.regularizers import Regularizer, augment, penalty, squared_slopes
+from zoo.regularizers import (
+    Regularizer,
+    augment,
+    check_slopes,
+    penalty,
+    squared_slopes,
+)
 from zoo.training import (
     AdversarialModel,
     means,
@@ -48,6 +54,8 @@ class GradientPenalty(Regularizer):
         Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, section 4 and
         algorithm 1; one-sided in its section 4, "Two-sided penalty".
     """
+
+    takes_slopes = True
 
     def __init__(self, weight=10.0, target=1.0, one_sided=False, **kwargs):
         super().__init__(**kwargs)
@@ -174,12 +182,7 @@ class WGAN(AdversarialModel):
             )
         networks = networks or DCGAN(normalization="none")
         lipschitz = lipschitz or GradientPenalty()
-        if networks.has_batch_statistics and isinstance(lipschitz, GradientPenalty):
-            raise ValueError(
-                "A gradient penalty needs a critic whose output depends on one example "
-                "alone: pass networks with normalization='none' or 'spectral'. "
-                f"Received normalization={networks.normalization!r}."
-            )
+        check_slopes([lipschitz, *regularizers], networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
         self.latent_dim = latent_dim

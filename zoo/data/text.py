@@ -67,13 +67,14 @@ def load(data, split, *, languages=None, data_dir=None):
     path = Path(data)
     if path.is_dir():
         return _load_folder(path, split, languages)
-    if path.suffixes or "{" in data:
+    versioned = re.search(r":[\d.*]+$", data)  # of TFDS: the dots are no suffix
+    if (path.suffixes and not versioned) or "{" in data:
         pairs = read(data, languages)
         parts, _ = divide(pairs)
         return _chosen(parts, split, data)
     from zoo.data import handbook  # noqa: F401  registers it; it imports this module
 
-    if kind in tfds.list_builders(with_community_datasets=False):
+    if kind.partition(":")[0] in tfds.list_builders(with_community_datasets=False):
         return _load_tfds(tfds.builder(data, data_dir=data_dir), split, languages)
     raise ValueError(
         f"There is no text {data!r}. Give one of "
@@ -254,10 +255,11 @@ def batches(
             "Give either batch_size or tokens. Received: "
             f"batch_size={batch_size}, tokens={tokens}."
         )
-    if min(batch_size or tokens, np.min(buckets)) < 1 or first_epoch < 0:
+    size = tokens if batch_size is None else batch_size
+    if min(size, np.min(buckets)) < 1 or first_epoch < 0:
         raise ValueError(
             "batch_size, tokens and buckets must be positive and first_epoch not "
-            f"negative. Received: {batch_size or tokens}, {buckets}, {first_epoch}."
+            f"negative. Received: {size}, {buckets}, {first_epoch}."
         )
     count, longer = len(sources), lengths.max(axis=0)
     if isinstance(buckets, int):
