@@ -35,9 +35,8 @@ class Config:
 def data(split, count, unlike=()):
     """Returns ISO dates and the same as "5 March 2024"."""
     dates = [iso for _, iso in text.load("embedded/dates", split) if iso not in unlike]
-    dates = dates[:count]
-    parts = [date.split("-") for date in dates]
-    return dates, [f"{int(d)} {calendar.month_name[int(m)]} {y}" for y, m, d in parts]
+    words = [f"{int(d[8:])} {calendar.month_name[int(d[5:7])]} {d[:4]}" for d in dates]
+    return dates[:count], words[:count]
 
 
 def vectors(dates):
