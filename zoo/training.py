@@ -263,8 +263,8 @@ class AdversarialModel(keras.Model):
         """Refuses: the losses of a game do not say how good its examples are."""
         raise ValueError(
             "There is no loss to validate by. Leave out `validation_data`, and measure "
-            "samples instead: by `zoo.metrics`, or after each epoch of `fit` by "
-            "`zoo.metrics.streaming`."
+            "samples instead: by `zoo evaluate`, or after each epoch by the callback "
+            "`zoo.metrics.streaming.Evaluate`."
         )
 
     # ------------------------------------------------------------- two optimizers
