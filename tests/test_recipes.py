@@ -119,6 +119,13 @@ def test_adversarial_recipe_trains_resumes_longer_and_can_be_used_again(
     assert "best: the epoch of the lowest Frechet distance" in capsys.readouterr().out
 
 
+def test_cgan_recipe_wants_classes(photos, tmp_path, capsys):
+    flags = ["--data", str(photos), "--run-dir", str(tmp_path / "run")]
+    assert cli.main(["train", "cgan", *flags]) == 1
+    assert "has no classes to condition on" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_wgan_recipe_wants_one_way_to_bound_the_slope(tmp_path, capsys):
     flags = ["--clip", "0.01", "--run-dir", str(tmp_path / "run")]
     assert cli.main(["train", "wgan", *flags]) == 1

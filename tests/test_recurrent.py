@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.recurrent import Decoder, Encoder, Recurrent
+from zoo.recurrent import Decoder, Encoder, Recurrent, attend
 
 
 def sentences(count=3, time=6, width=4, seed=0):
@@ -158,6 +158,19 @@ def test_hoisted_gradient_equals_that_of_the_plain_loop(task, cell, attention):
     for plain, hoisted in zip(*gradients, strict=True):
         assert np.abs(plain).max() > 1e-3
         np.testing.assert_allclose(hoisted, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_no_sentence_at_all_is_no_crash():
+    """As a replica's share of a small batch may be; sizes unknown, as in `fit`."""
+    shapes = [(None, 3), (None, None, 3), (None, None, 4), (None, None), (3, 1)]
+
+    @tf.function(input_signature=[tf.TensorSpec(shape) for shape in shapes])
+    def run(*tensors):
+        return attend(*tensors)
+
+    sizes = [(0, 3), (0, 5, 3), (0, 5, 4), (0, 5), (3, 1)]
+    mean, weights = run(*map(tf.zeros, sizes))
+    assert mean.shape == (0, 4) and weights.shape == (0, 5)
 
 
 def test_one_sentence_may_have_several_rows(task):

@@ -73,6 +73,10 @@ def penalty(regularizers, *arguments):
 def check_slopes(regularizers, networks):
     """Refuses penalties of the slope on networks where examples depend on each other.
 
+    Args:
+        regularizers: A list of `Regularizer`.
+        networks: Of `zoo.networks`.
+
     Raises:
         ValueError: If there is one and the discriminator has batch statistics.
     """
