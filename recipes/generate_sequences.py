@@ -62,8 +62,8 @@ def main(config):
     model.compile(keras.optimizers.Adam(5e-3), loss)
     model.fit([vectors(train), before(targets)], targets, 32, config.epochs, verbose=2)
 
-    def step(tokens, state):
-        readouts, _, state = decoder.step(table(tokens), state, ())
+    def step(tokens, state, memory):
+        readouts, _, state = decoder.step(table(tokens), state, memory)
         return output(readouts), state
 
     first = decoder.start(vectors(test))

@@ -22,7 +22,7 @@ class Toy:
         self.bias[[0, START]] = -1e9
         self.bias[END] = end_bias
 
-    def step(self, tokens, state):
+    def step(self, tokens, state, memory):
         hidden = tf.tanh(state["h"] @ self.recurrent + tf.gather(self.table, tokens))
         read = {"h": hidden, "coverage": state["coverage"] + tf.nn.softmax(hidden)}
         return hidden @ self.output + self.bias, read
@@ -88,10 +88,10 @@ def test_a_sentence_may_end_at_its_first_token():
 
 
 def test_of_equal_tokens_the_first_is_taken():
-    def step(tokens, state):
+    def step(tokens, state, memory):
         return tf.zeros((tf.shape(tokens)[0], 4)) + [-1e9, -1e9, -1e9, 0.0], state
 
-    def level(tokens, state):
+    def level(tokens, state, memory):
         return tf.zeros((tf.shape(tokens)[0], 4)) + [-1e9, -1e9, 0.0, 0.0], state
 
     state = tf.zeros((1, 1))
@@ -140,7 +140,7 @@ def test_wide_beam_finds_what_exhaustive_search_finds(alpha, beta):
         everything.sort(reverse=True)
 
         def bonus(state):
-            return decoding.coverage_penalty(state["coverage"], True, beta)
+            return decoding.coverage_penalty(state["coverage"], beta)
 
         found = decoding.beam_search(
             toy.step,
@@ -174,6 +174,48 @@ def test_a_row_does_not_depend_on_its_neighbours():
         np.testing.assert_allclose(alone.scores[0], together.scores[row], rtol=1e-5)
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_sentences_that_ended_take_no_further_steps(beam):
+    """With a batch of any size, the graph leaves them out, and finds the same."""
+    toy, rows = Toy(4, size=7), []
+
+    def step(tokens, state, memory):
+        tf.py_function(lambda t: rows.append(len(t)), [tokens], [])
+        read, shift = toy.step(tokens, state, ())[1], tf.repeat(memory, beam)[:, None]
+        return (read["h"] + shift) @ toy.output + toy.bias, read
+
+    def search(state, memory):
+        options = {**ENDS, "max_length": 12}
+        if beam == 1:
+            return decoding.greedy(step, state, memory, **options)
+        return decoding.beam_search(
+            step, state, memory, **options, beam=beam, n_best=2, alpha=0.7
+        )
+
+    inputs = toy.state(40), tf.linspace(-1.0, 1.0, 40)
+    fixed, all_rows = search(*inputs), sum(rows)
+    rows.clear()
+    free = [tf.TensorSpec((None, *part.shape[1:])) for part in tf.nest.flatten(inputs)]
+    free = tf.nest.pack_sequence_as(inputs, free)
+    found = tf.function(search, input_signature=free)(*inputs)
+    np.testing.assert_array_equal(found.tokens, fixed.tokens)
+    np.testing.assert_allclose(found.scores, fixed.scores, rtol=1e-5)
+    needed = beam * np.count_nonzero(np.reshape(fixed.tokens, (40, -1, 12))[:, 0])
+    assert needed <= sum(rows) < 0.75 * all_rows
+    assert rows == sorted(rows, reverse=True) and rows[0] == 40 * beam
+
+
+def test_top_k_in_blocks_is_that_of_all():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(20, 5003)).astype("float32")
+    values[:, 7::900] = 9.0  # equal ones: the first comes first
+    for count in (1, 4, 9):
+        best, places = decoding._top_k(tf.constant(values), count)
+        expected = tf.math.top_k(values, count)
+        np.testing.assert_array_equal(best, expected.values)
+        np.testing.assert_array_equal(places, expected.indices)
+
+
 def test_missing_hypotheses_score_minus_infinity():
     toy = Toy(0, size=4)  # one word: at two steps, three sentences
     found = decoding.beam_search(
@@ -188,7 +230,7 @@ def test_missing_hypotheses_score_minus_infinity():
 def test_search_stops_when_all_have_ended():
     calls = []
 
-    def step(tokens, state):
+    def step(tokens, state, memory):
         tf.py_function(lambda: calls.append(1), [], [])
         return tf.zeros((tf.shape(tokens)[0], 4)) + [-1e9, -1e9, 9.0, 0.0], state
 
@@ -238,10 +280,9 @@ def test_penalties_are_those_of_gnmt():
     np.testing.assert_allclose(
         decoding.length_penalty(7, 0.6), (12 / 6) ** 0.6, rtol=1e-6
     )
-    coverage = [[0.5, 2.0, 0.25, 0.1]]
-    mask = [[True, True, True, False]]
+    coverage = [[0.5, 2.0, 0.25, 1.0]]
     np.testing.assert_allclose(
-        decoding.coverage_penalty(coverage, mask, 0.2),
+        decoding.coverage_penalty(coverage, 0.2),
         [0.2 * (np.log(0.5) + np.log(0.25))],
         rtol=1e-6,
     )

@@ -2,16 +2,18 @@
 
 Any model of the next token can be decoded. It comes as a function
 
-    step(tokens, state) -> (logits, state)
+    step(tokens, state, memory) -> (logits, state)
 
-of the rows' last tokens, `(rows,)` int32, and of a nested structure of tensors whose
-first dimension is `rows`; it returns the next token's logits, `(rows, vocabulary)`, and
-the structure after the step. What all steps share and no row changes, such as the
-encoded source, `step` holds itself.
+of the rows' last tokens, `(rows,)` int32; of a nested structure of tensors whose first
+dimension is `rows`; and of another that no step changes, such as the encoded source,
+whose first dimension is the number of sentences. It returns the next token's logits,
+`(rows, vocabulary)`, and the state after the step. A sentence has one row or, in a beam
+search, `beam` adjacent ones.
 
-All rows are decoded together, in one `tf.while_loop` that ends when the last row does,
-made of operations that LiteRT has too (but for the random numbers of `sample`). A row's
-result does not depend on its neighbours.
+All sentences are decoded together in one graph, made of operations that LiteRT has too
+(but for the random numbers of `sample`). Those that have ended are left out of further
+steps where the number of sentences is not fixed. A sentence's result does not depend
+on its neighbours.
 """
 
 from typing import NamedTuple
@@ -37,12 +39,13 @@ class Hypotheses(NamedTuple):
     scores: tf.Tensor
 
 
-def greedy(step, state, *, start, end, max_length):
+def greedy(step, state, memory=(), *, start, end, max_length):
     """Takes the most probable token at every step, of equal ones the first.
 
     Args:
         step: As the module describes.
         state: Before the first step.
+        memory: What `step` reads besides.
         start: Id of the token that stands before a sentence.
         end: Id of the token that ends one.
         max_length: Steps after which a sentence without end is cut; integer or scalar
@@ -55,6 +58,7 @@ def greedy(step, state, *, start, end, max_length):
         lambda log_probs, _: tf.argmax(log_probs, axis=-1, output_type=tf.int32),
         step,
         state,
+        memory,
         start,
         end,
         max_length,
@@ -62,13 +66,24 @@ def greedy(step, state, *, start, end, max_length):
 
 
 def sample(
-    step, state, *, start, end, max_length, seed, temperature=1.0, top_k=0, top_p=1.0
+    step,
+    state,
+    memory=(),
+    *,
+    start,
+    end,
+    max_length,
+    seed,
+    temperature=1.0,
+    top_k=0,
+    top_p=1.0,
 ):
     """Draws every token from the model's distribution, or from its likelier part.
 
     Args:
         step: As the module describes.
         state: Before the first step.
+        memory: What `step` reads besides.
         start: Id of the token that stands before a sentence.
         end: Id of the token that ends one.
         max_length: Steps after which a sentence without end is cut.
@@ -99,7 +114,8 @@ def sample(
         gumbel = -tf.math.log(-tf.math.log(uniform))  # the maximum follows softmax
         return tf.argmax(kept + gumbel, axis=-1, output_type=tf.int32)
 
-    return _roll(choose, step, state, start, end, max_length)
+    # Each place in the batch has its noise, so no sentence may move up.
+    return _roll(choose, step, state, memory, start, end, max_length, shrink=False)
 
 
 def likeliest(logits, top_k=0, top_p=1.0):
@@ -127,34 +143,89 @@ def likeliest(logits, top_k=0, top_p=1.0):
     return logits
 
 
-def _roll(choose, step, state, start, end, max_length):
-    """Decodes one hypothesis a row by `choose(log_probs, time) -> (rows,)` tokens."""
-    rows = _rows(state)
+def _roll(choose, step, state, memory, start, end, max_length, shrink=True):
+    """Decodes one row a sentence by `choose(log_probs, time) -> (rows,)` tokens."""
+    count = _rows(state)
     times = tf.range(max_length)[None]
 
-    def body(time, last, done, tokens, scores, state):
-        logits, state = step(last, state)
+    def advance(time, rows, memory):
+        logits, state = step(rows["last"], rows["state"], memory)
         log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
         chosen = choose(log_probs, time)
         gained = tf.gather(log_probs, chosen, axis=1, batch_dims=1)
-        scores += tf.where(done, 0.0, gained)
+        done = rows["done"]
         chosen = tf.where(done, 0, chosen)
-        tokens = tf.where(times == time, tf.expand_dims(chosen, 1), tokens)
-        return time + 1, chosen, done | (chosen == end), tokens, scores, state
+        return {
+            "last": chosen,
+            "done": done | (chosen == end),
+            "tokens": tf.where(times == time, chosen[:, None], rows["tokens"]),
+            "scores": rows["scores"] + tf.where(done, 0.0, gained),
+            "state": state,
+        }
 
-    def unfinished(time, last, done, *_):
-        return (time < max_length) & ~tf.reduce_all(done)
+    rows = {
+        "last": tf.fill([count], start),
+        "done": tf.fill([count], False),
+        "tokens": tf.zeros([count, max_length], tf.int32),
+        "scores": tf.zeros([count]),
+        "state": state,
+    }
+    _, rows = _until_done(advance, rows, memory, max_length, shrink)
+    return Hypotheses(rows["tokens"], rows["scores"])
 
-    loop = (
-        0,
-        tf.fill([rows], start),
-        tf.fill([rows], False),
-        tf.zeros([rows, max_length], tf.int32),
-        tf.zeros([rows]),
-        state,
-    )
-    _, _, _, tokens, scores, _ = tf.while_loop(unfinished, body, loop)
-    return Hypotheses(tokens, scores)
+
+def _until_done(advance, sentences, memory, max_length, shrink=True):
+    """Takes steps until all sentences are done, with ever fewer of them.
+
+    Args:
+        advance: `(time, sentences, memory) -> sentences`, one step.
+        sentences: `{name: tensors}`, the first dimension that of the sentences; among
+            them `done`, which says of each whether further steps leave it alone.
+        memory: Of the same first dimension.
+        max_length: Largest number of steps.
+        shrink: Whether steps may leave out sentences that are done.
+
+    Returns:
+        The number of steps, and `sentences` after the last one.
+    """
+
+    def steps(time, sentences, memory, enough):
+        """Takes steps while more than `enough` sentences are not done."""
+
+        def unfinished(time, sentences):
+            left = tf.reduce_sum(tf.cast(~sentences["done"], tf.int32))
+            return (time < max_length) & (left > enough)
+
+        def body(time, sentences):
+            return time + 1, advance(time, sentences, memory)
+
+        return tf.while_loop(unfinished, body, (time, sentences))
+
+    if not shrink or sentences["done"].shape[0] is not None:
+        return steps(0, sentences, memory, 0)
+
+    def unfinished(time, places, *_):
+        return (time < max_length) & (tf.size(places) > 0)
+
+    def shed(time, places, sentences, memory, found):
+        """Takes steps until a quarter is done; `found` has all, at their `places`."""
+        enough = 3 * tf.size(places) // 4
+        time, sentences = steps(time, sentences, memory, enough)
+        found = tf.nest.map_structure(
+            lambda all, some: tf.tensor_scatter_nd_update(all, places[:, None], some),
+            found,
+            sentences,
+        )
+        left = tf.where(~sentences["done"])[:, 0]
+        places, sentences, memory = tf.nest.map_structure(
+            lambda part: tf.gather(part, left), (places, sentences, memory)
+        )
+        return time, places, sentences, memory, found
+
+    places = tf.range(tf.size(sentences["done"]))
+    loop = (0, places, sentences, memory, sentences)
+    time, *_, found = tf.while_loop(unfinished, shed, loop)
+    return time, found
 
 
 def length_penalty(length, alpha):
@@ -172,12 +243,12 @@ def length_penalty(length, alpha):
     return ((5.0 + tf.cast(length, tf.float32)) / 6.0) ** alpha
 
 
-def coverage_penalty(coverage, mask, beta):
+def coverage_penalty(coverage, beta):
     """Returns `beta * sum(log(min(coverage, 1)))`, 0 if all of the source was read.
 
     Args:
-        coverage: `(..., source)`, the attention each source token got from all tokens.
-        mask: Broadcasts against it; false where there is no source token.
+        coverage: `(..., source)`, the attention each source token got from all tokens;
+            1 or more where there is no source token.
         beta: 0 for no penalty.
 
     Returns:
@@ -186,13 +257,14 @@ def coverage_penalty(coverage, mask, beta):
     Source:
         Wu et al. 2016, https://arxiv.org/abs/1609.08144, equation 14.
     """
-    covered = tf.where(mask, tf.clip_by_value(coverage, 1e-9, 1.0), 1.0)
-    return beta * tf.reduce_sum(tf.math.log(covered), axis=-1)
+    covered = tf.math.log(tf.clip_by_value(coverage, 1e-9, 1.0))
+    return beta * tf.reduce_sum(covered, axis=-1)
 
 
 def beam_search(
     step,
     state,
+    memory=(),
     *,
     start,
     end,
@@ -214,6 +286,7 @@ def beam_search(
     Args:
         step: As the module describes. It sees `beam` adjacent rows for each sentence.
         state: Before the first step, of one row per sentence.
+        memory: What `step` reads besides.
         start: Id of the token that stands before a sentence.
         end: Id of the token that ends one.
         max_length: Steps after which a sentence without end is cut.
@@ -237,24 +310,32 @@ def beam_search(
             "`n_best` hypotheses are chosen from a beam at least as wide. Received "
             f"n_best={n_best}, beam={beam}."
         )
-    count = _rows(state)
     times = tf.range(max_length)[None, None]
-    first_rows = tf.expand_dims(tf.range(count) * beam, 1)
 
     def choose(table, places):
         """Gathers `(count, chosen, ...)` from `(count, places, ...)`."""
         return tf.gather(table, places, axis=1, batch_dims=1)
 
-    def body(time, last, greedy_slot, done, alive, tokens, best, ended, state):
-        logits, state = step(tf.reshape(last, [count * beam]), state)
+    def split(part):
+        """Divides rows into sentences of `beam` rows."""
+        return tf.reshape(part, [-1, beam, *part.shape[1:]])
+
+    def join(part):
+        """Undoes `split`."""
+        return tf.reshape(part, [-1, *part.shape[2:]])
+
+    def advance(time, sentences, memory):
+        done, alive, greedy_slot = (
+            sentences[name] for name in ("done", "alive", "greedy_slot")
+        )
+        state = tf.nest.map_structure(join, sentences["state"])
+        logits, state = step(join(sentences["last"]), state, memory)
         size = logits.shape[-1]
-        log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
-        log_probs = tf.reshape(log_probs, [count, beam, size])
-        totals = tf.expand_dims(alive, 2) + log_probs
-        totals = tf.reshape(totals, [count, beam * size])
+        log_probs = split(tf.nn.log_softmax(tf.cast(logits, tf.float32)))
+        totals = tf.reshape(alive[:, :, None] + log_probs, [-1, beam * size])
 
         # The 2 * beam best continuations: at most half of them can be ends.
-        scores, places = tf.math.top_k(totals, 2 * beam)
+        scores, places = _top_k(totals, 2 * beam)
         follows_greedy = tf.expand_dims(tf.maximum(greedy_slot, 0), 1)
         greedy_place = follows_greedy * size + tf.argmax(
             choose(log_probs, follows_greedy), axis=-1, output_type=tf.int32
@@ -267,7 +348,9 @@ def beam_search(
 
         parents, chosen = places // size, places % size
         extended = tf.where(
-            times == time, tf.expand_dims(chosen, 2), choose(tokens, parents)
+            times == time,
+            tf.expand_dims(chosen, 2),
+            choose(sentences["tokens"], parents),
         )
         is_end = chosen == end
 
@@ -276,10 +359,10 @@ def beam_search(
         counts &= (scores > 0.5 * IMPOSSIBLE) & ~tf.expand_dims(done, 1)
         final = scores / length_penalty(time + 1, alpha)
         if bonus is not None:
-            final += choose(tf.reshape(bonus(state), [count, beam]), parents)
+            final += choose(split(bonus(state)), parents)
         final = tf.where(counts, final, IMPOSSIBLE)
-        best, order = tf.math.top_k(tf.concat([best, final], 1), beam)
-        ended = choose(tf.concat([ended, extended], 1), order)
+        best, order = tf.math.top_k(tf.concat([sentences["best"], final], 1), beam)
+        ended = choose(tf.concat([sentences["ended"], extended], 1), order)
 
         # Sentences that go on, the greedy one among them.
         going = tf.where(is_end, 2 * IMPOSSIBLE, scores)
@@ -302,39 +385,64 @@ def beam_search(
         done |= best[:, n_best - 1] >= tf.maximum(bound, 0.5 * IMPOSSIBLE)
         alive = tf.where(tf.expand_dims(done, 1), 2 * IMPOSSIBLE, alive)
 
-        rows = tf.reshape(first_rows + choose(parents, order), [count * beam])
-        state = tf.nest.map_structure(lambda part: tf.gather(part, rows), state)
-        last, tokens = choose(chosen, order), choose(extended, order)
-        return time + 1, last, greedy_slot, done, alive, tokens, best, ended, state
+        kept = choose(parents, order)
+        return {
+            "last": choose(chosen, order),
+            "greedy_slot": greedy_slot,
+            "done": done,
+            "alive": alive,
+            "tokens": choose(extended, order),
+            "best": best,
+            "ended": ended,
+            "state": tf.nest.map_structure(
+                lambda part: choose(split(part), kept), state
+            ),
+        }
 
-    def unfinished(time, last, greedy_slot, done, *_):
-        return (time < max_length) & ~tf.reduce_all(done)
-
+    count = _rows(state)
     only_first = tf.where(tf.range(beam)[None] == 0, 0.0, 2 * IMPOSSIBLE)
     none = tf.zeros([count, beam, max_length], tf.int32)
-    loop = (
-        0,
-        tf.fill([count, beam], start),
-        tf.fill([count], 0),
-        tf.fill([count], False),
-        tf.tile(only_first, [count, 1]),
-        none,
-        tf.fill([count, beam], IMPOSSIBLE),
-        none,
-        tf.nest.map_structure(lambda part: repeat(part, beam), state),
-    )
-    time, _, _, _, alive, tokens, best, ended, state = tf.while_loop(
-        unfinished, body, loop
-    )
+    sentences = {
+        "last": tf.fill([count, beam], start),
+        "greedy_slot": tf.fill([count], 0),
+        "done": tf.fill([count], False),
+        "alive": tf.tile(only_first, [count, 1]),
+        "tokens": none,
+        "best": tf.fill([count, beam], IMPOSSIBLE),
+        "ended": none,
+        "state": tf.nest.map_structure(lambda part: split(repeat(part, beam)), state),
+    }
+    time, sentences = _until_done(advance, sentences, memory, max_length)
+    alive, best = sentences["alive"], sentences["best"]
     cut = alive / length_penalty(time, alpha)
     if bonus is not None:
-        cut += tf.reshape(bonus(state), [count, beam])
+        state = tf.nest.map_structure(join, sentences["state"])
+        cut += split(bonus(state))
     cut = tf.where(alive > 0.5 * IMPOSSIBLE, cut, IMPOSSIBLE)
     scores, order = tf.math.top_k(tf.concat([best, cut], 1), n_best)
     possible = scores > 0.5 * IMPOSSIBLE
-    tokens = choose(tf.concat([ended, tokens], 1), order)
+    tokens = choose(tf.concat([sentences["ended"], sentences["tokens"]], 1), order)
     tokens = tf.where(tf.expand_dims(possible, 2), tokens, 0)
     return Hypotheses(tokens, tf.where(possible, scores, float("-inf")))
+
+
+def _top_k(values, count, width=128):
+    """Does what `tf.math.top_k` does with `(rows, many)` values, several times faster.
+
+    The best of all are among those blocks whose best is best.
+    """
+    many = values.shape[-1]
+    if many < 4 * count * width:
+        return tf.math.top_k(values, count)
+    pad = -many % width
+    padded = tf.pad(values, [[0, 0], [0, pad]], constant_values=values.dtype.min)
+    blocks = tf.reshape(padded, [-1, (many + pad) // width, width])
+    _, order = tf.math.top_k(tf.reduce_max(blocks, axis=-1), count)
+    best, within = tf.math.top_k(
+        tf.reshape(tf.gather(blocks, order, batch_dims=1), [-1, count * width]), count
+    )
+    block = tf.gather(order, within // width, batch_dims=1)
+    return best, block * width + within % width
 
 
 def repeat(tensor, times):

@@ -413,13 +413,17 @@ class Decoder(RecurrentLayer):
         self.view_bias = self.add_weight((self.readout,), "zeros", name="readout_bias")
 
     def memory(self, outputs, lengths):
-        """Returns what all steps of a sentence share, a tuple to be passed on."""
+        """Returns what all steps of a sentence share, a tuple of `(batch, ...)`."""
         if not self.attention:
             return ()
         outputs = tf.cast(outputs, self.compute_dtype)
         keys = multiply(outputs, self.value(self.keys))
         mask = tf.sequence_mask(lengths, tf.shape(outputs)[1])
-        return keys, outputs, tf.where(mask, 0.0, NEVER), self.value(self.score)
+        return keys, outputs, tf.where(mask, 0.0, NEVER)
+
+    def scoring(self):
+        """Returns what `attend` needs besides the memory."""
+        return (self.value(self.score),) if self.attention else ()
 
     def start(self, last):
         """Returns the state before the first token: a tuple of `(batch, any)`."""
@@ -482,6 +486,7 @@ class Decoder(RecurrentLayer):
         """Returns the readouts, all tokens being known."""
         vectors = self.dropout(tf.transpose(vectors, (1, 0, 2)), training)
         memory, states = self.memory(outputs, lengths), self.start(last)
+        memory += self.scoring()
         masks = ()
         if training and self.recurrent.dropout:  # one per sentence (Gal & Ghahramani)
             masks = tuple(
@@ -525,6 +530,7 @@ class Decoder(RecurrentLayer):
             matrix, offset = next(pairs)
             return tf.matmul(x, matrix) + offset
 
+        memory = (*memory, *self.scoring())
         states, readouts, weights = self.advance(product, states, memory)
         return readouts, weights, states
 

@@ -287,11 +287,11 @@ class Seq2Seq(keras.Model):
         chance = self.teaching.truth(self.optimizer.iterations)
         keep = uniform(tf.shape(true), self.seed_generator) < chance
         seed = next_seed(self.seed_generator)
-        step, state = self.stepper(source)
+        step, state, memory = self.stepper(source)
         columns = tf.range(tf.shape(true)[1])[None]
 
         def body(time, last, shown, state):
-            logits, state = step(last, state)
+            logits, state = step(last, state, memory)
             here = tf.stack([tf.zeros_like(seed[0]), tf.cast(time, seed.dtype)])
             drawn = tf.random.stateless_categorical(logits, 1, seed + here)
             drawn = tf.where(columns == time + 1, tf.cast(drawn, tf.int32), shown)
@@ -324,31 +324,27 @@ class Seq2Seq(keras.Model):
     # ---------------------------------------------------------------- translation
 
     def stepper(self, source, cover=False):
-        """Returns `(step, state)` for `zoo.decoding`.
+        """Returns `(step, state, memory)` for `zoo.decoding`.
 
         Args:
             source: `(batch, time)` ids.
             cover: Whether to add up, as `state["coverage"]`, the attention that each
-                source token got: `(rows, time)`.
+                source token got: `(rows, time)`, 1 and more where there is none.
         """
         outputs, last, lengths = self.encode(source)
         memory = self.decoder.memory(outputs, lengths)
-        return self.step_with(memory), self.first_state(source, last, cover)
-
-    def first_state(self, source, last, cover=False):
-        """Returns the state before the first token."""
         state = {"recurrent": self.decoder.start(last)}
         if cover:
-            state["coverage"] = tf.zeros_like(source, tf.float32)
-        return state
+            state["coverage"] = tf.cast(source == PADDING, tf.float32)
+        return self.next_token(), state, memory
 
-    def step_with(self, memory):
-        """Returns the step of `zoo.decoding` for sentences in the decoder's memory."""
+    def next_token(self):
+        """Returns the step of `zoo.decoding`; its memory is the decoder's."""
         kernel, bias = self.output_weights()
         never = np.zeros(len(self.target_vocabulary), "float32")
         never[[PADDING, START]] = decoding.IMPOSSIBLE
 
-        def step(tokens, state):
+        def step(tokens, state, memory):
             readouts, weights, recurrent = self.decoder.step(
                 tf.gather(self.target_table.embeddings, tokens),
                 state["recurrent"],
@@ -387,20 +383,24 @@ class Seq2Seq(keras.Model):
                 "A coverage penalty adds up attention. Leave `beta` at 0 for a model "
                 f"without. Received beta={beta}."
             )
-        step, state = self.stepper(source, cover=bool(beta))
+        step, state, memory = self.stepper(source, cover=bool(beta))
         ends = {"start": START, "end": END, "max_length": max_length}
         if beam == 1 and n_best == 1:
-            found = decoding.greedy(step, state, **ends)
+            found = decoding.greedy(step, state, memory, **ends)
             return decoding.Hypotheses(*(tf.expand_dims(part, 1) for part in found))
-        bonus = None
-        if beta:
-            mask = decoding.repeat(source != PADDING, beam)
 
-            def bonus(state):
-                return decoding.coverage_penalty(state["coverage"], mask, beta)
+        def bonus(state):
+            return decoding.coverage_penalty(state["coverage"], beta)
 
         return decoding.beam_search(
-            step, state, beam=beam, n_best=n_best, alpha=alpha, bonus=bonus, **ends
+            step,
+            state,
+            memory,
+            **ends,
+            beam=beam,
+            alpha=alpha,
+            bonus=bonus if beta else None,
+            n_best=n_best,
         )
 
     def hypotheses(self, sentences, batch_size=64, **options):
@@ -465,9 +465,8 @@ class Seq2Seq(keras.Model):
 
         @tf.function(input_signature=[IDS, tf.TensorSpec((), tf.int32)])
         def draw(source, seed):
-            step, state = self.stepper(source)
             ends = {"start": START, "end": END, "max_length": max_length}
-            drawn = decoding.sample(step, state, seed=seed, **ends, **options)
+            drawn = decoding.sample(*self.stepper(source), seed=seed, **ends, **options)
             return decoding.Hypotheses(*(tf.expand_dims(part, 1) for part in drawn))
 
         seeds = np.random.default_rng(seed)  # one a batch, or all would draw the same
@@ -609,10 +608,8 @@ class Seq2Seq(keras.Model):
             return {"state": state, **dict(zip(names, memory, strict=False))}
 
         def decode_step(tokens, state, *memory):
-            if memory:
-                memory += (self.decoder.value(self.decoder.score),)
             before = {"recurrent": tf.split(state, widths, axis=-1)}
-            logits, after = self.step_with(memory)(tokens, before)
+            logits, after = self.next_token()(tokens, before, memory)
             return {
                 "log_probabilities": tf.nn.log_softmax(logits),
                 "state": tf.concat(after["recurrent"], axis=-1),
