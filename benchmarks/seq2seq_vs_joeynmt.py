@@ -14,13 +14,13 @@ memory, joeynmt copies the hidden one.
 Every contestant lives in a process of its own; they take turns, so that a busy moment
 of the machine hits all. The first round (tracing, caches) is not counted; the median of
 the others is. Training: real tokens of both sides per second. Decoding: test sentences
-per second, batches of 64 of like length, greedy and by a beam of 5.
+per second, batches of 64 of like length, greedy and by a beam of 5, in the last three
+rounds, by trained models.
 
     zoo        the zoo's train_step and search, compiled as `fit` and `translate` do
     plain      joeynmt's model in a lean loop, Adam; joeynmt's own search
-    tuned      the same with fused Adam
-    once       the same, and a search projects the keys of the attention once for a
-               sentence, as ours does, instead of at each step
+    tuned      the same with fused Adam; it also searches with the keys of the attention
+               projected once for a sentence, as ours does, instead of at each step
 """
 
 import argparse
@@ -32,7 +32,7 @@ import time
 
 SIZE = 8000
 MAX_LENGTH = 80
-WORDS = ("train", "greedy", "beam")
+SEARCHES = {"greedy": 1, "beam": 5}
 
 
 def data(count):
@@ -81,7 +81,7 @@ def zoo_contestant(vocabularies, batches, sources):
         compiled = tf.function(function, input_signature=[IDS])
         return lambda: [compiled(rows).tokens[:, 0].numpy() for rows in sources]
 
-    return {"train": train, "greedy": search(1), "beam": search(5)}
+    return {"train": train} | {word: search(beam) for word, beam in SEARCHES.items()}
 
 
 class Specials:
@@ -97,8 +97,11 @@ class Specials:
         return self.size
 
 
-def joeynmt_contestant(vocabularies, batches, sources, tuned=False, once=False):
-    """Returns the same for joeynmt's model, losses and searches; takes sizes alone."""
+def joeynmt_contestant(vocabularies, batches, sources, tuned=False):
+    """Returns the same for joeynmt's model, losses and searches; takes sizes alone.
+
+    If tuned, its searches are there a second time, with keys projected once.
+    """
     import numpy as np
     import torch
     import torch._dynamo  # joeynmt loads TensorFlow, after which this crashes
@@ -129,11 +132,8 @@ def joeynmt_contestant(vocabularies, batches, sources, tuned=False, once=False):
         # The hypotheses that a beam keeps are of the same sentences, so that only
         # another number of them means other keys.
         kept = attention.proj_keys
-        if model.training or kept is None or kept.shape[:2] != keys.shape[:2]:
+        if kept is None or kept.shape[:2] != keys.shape[:2]:
             project(keys)
-
-    if once:
-        attention.compute_proj_keys = project_once
 
     def source(rows):
         rows = torch.from_numpy(rows.astype("int64"))
@@ -155,6 +155,7 @@ def joeynmt_contestant(vocabularies, batches, sources, tuned=False, once=False):
 
     def train():
         model.train()
+        attention.compute_proj_keys = project
         for inputs in ready:
             loss, *_ = model(return_type="loss", **inputs)
             loss = loss / inputs["trg_mask"].sum()
@@ -164,9 +165,13 @@ def joeynmt_contestant(vocabularies, batches, sources, tuned=False, once=False):
             optimizer.step()
         loss.item()
 
-    def search(function, **options):
+    def search(beam, once=False):
+        options = {"beam_size": beam, "alpha": 0.6} if beam > 1 else {}
+        function = beam_search if beam > 1 else greedy
+
         def run():
             model.eval()
+            attention.compute_proj_keys = project_once if once else project
             found = []
             with torch.no_grad():
                 for rows in sources:
@@ -186,27 +191,28 @@ def joeynmt_contestant(vocabularies, batches, sources, tuned=False, once=False):
 
         return run
 
-    return {
-        "train": train,
-        "greedy": search(greedy),
-        "beam": search(beam_search, beam_size=5, alpha=0.6),
-    }
+    does = {"train": train} | {word: search(beam) for word, beam in SEARCHES.items()}
+    if tuned:
+        does |= {f"{w} once": search(b, once=True) for w, b in SEARCHES.items()}
+    return does
 
 
 CONTESTANTS = {
     "zoo": zoo_contestant,
     "plain": joeynmt_contestant,
     "tuned": functools.partial(joeynmt_contestant, tuned=True),
-    "once": functools.partial(joeynmt_contestant, tuned=True, once=True),
 }
 
 
 def serve(name, vocabularies, batches, sources, pipe):
-    """Runs one contestant: times each word it is sent; "ids" asks what it found."""
+    """Runs one contestant: times each word it is sent; "ids" asks what it found.
+
+    It first sends the words that it knows.
+    """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     does = CONTESTANTS[name](vocabularies, batches, sources)
     found = {}
-    pipe.send("ready")
+    pipe.send(list(does))
     while (word := pipe.recv()) != "stop":
         if word == "ids":
             pipe.send(found)
@@ -231,15 +237,15 @@ def main(rounds, count, only):
         args = (name, known, batches, sources, theirs)
         context.Process(target=serve, args=args, daemon=True).start()
         theirs.close()  # if the process dies, `recv` says so instead of waiting
-        ours.recv()
         pipes[name] = ours
-        seconds[name] = {word: [] for word in WORDS}
+        seconds[name] = {word: [] for word in ours.recv()}
+    words = ["train", *SEARCHES, *(f"{word} once" for word in SEARCHES)]
     for done in range(rounds):
-        # Decoding is timed in the last three rounds, of trained models alone.
-        for word in WORDS if done >= rounds - 3 else WORDS[:1]:
+        for word in words if done >= rounds - 3 else words[:1]:
             for name, pipe in pipes.items():
-                pipe.send(word)
-                seconds[name][word].append(pipe.recv())
+                if word in seconds[name]:
+                    pipe.send(word)
+                    seconds[name][word].append(pipe.recv())
         line = ", ".join(f"{n} {s['train'][-1]:.1f} s" for n, s in seconds.items())
         print(f"round {done + 1}/{rounds}: training {line}", flush=True)
     scores = {}
@@ -247,25 +253,29 @@ def main(rounds, count, only):
         pipe.send("ids")
         found = pipe.recv()
         pipe.send("stop")
-        ids = ([row for part in found[kind] for row in part] for kind in WORDS[1:])
+        ids = ([row for part in found[word] for row in part] for word in SEARCHES)
         scores[name] = [bleu(vocabularies[1].decode(i), references).value for i in ids]
 
-    amount = {"train": tokens, "greedy": len(references), "beam": len(references)}
+    amount = dict.fromkeys(words, len(references)) | {"train": tokens}
     rate = {
-        name: {word: amount[word] / statistics.median(s[word][1:]) for word in WORDS}
+        name: {word: amount[word] / statistics.median(s[word][1:]) for word in s}
         for name, s in seconds.items()
     }
+    if "tuned" in rate:
+        rate["once"] = {word: rate["tuned"].pop(f"{word} once") for word in SEARCHES}
     print(f"\n{'':8}{'tokens/s':>10}{'greedy':>10}{'beam 5':>10}   BLEU greedy, beam")
     for name, found in rate.items():
+        speeds = [found.get(word, float("nan")) for word in ("train", *SEARCHES)]
+        quality = "{:.2f}, {:.2f}".format(*scores[name]) if name in scores else ""
         print(
-            f"{name:8}{found['train']:10,.0f}{found['greedy']:10.1f}"
-            f"{found['beam']:10.1f}   {scores[name][0]:.2f}, {scores[name][1]:.2f}"
+            f"{name:8}{speeds[0]:10,.0f}{speeds[1]:10.1f}{speeds[2]:10.1f}   {quality}"
         )
-    for peers in ({"plain", "tuned"} & {*only}, {"once"} & {*only}):
-        if not peers or "zoo" not in only:
+    for peers in ({"plain", "tuned"} & {*rate}, {"once"} & {*rate}):
+        if not peers or "zoo" not in rate:
             continue
-        best = {word: max(rate[peer][word] for peer in peers) for word in WORDS}
-        ratios = ", ".join(f"{rate['zoo'][w] / best[w]:.2f} ({w})" for w in WORDS)
+        shared = [w for w in ("train", *SEARCHES) if all(w in rate[p] for p in peers)]
+        best = {word: max(rate[peer][word] for peer in peers) for word in shared}
+        ratios = ", ".join(f"{rate['zoo'][w] / best[w]:.2f} ({w})" for w in shared)
         print(f"zoo is faster than {' and '.join(sorted(peers))}: {ratios}")
 
 

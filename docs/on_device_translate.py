@@ -46,7 +46,7 @@ def decode(ids, vocabulary):
     return text.replace(SPACE, " ").strip(" ")
 
 
-def main(folder, sentence, file="model_float16.tflite"):
+def main(folder, sentence, file="model_float32.tflite"):
     """Translates the sentence of the command line."""
     sides = [Path(folder, f"{side}_vocabulary.json") for side in ("source", "target")]
     source, target = (json.loads(path.read_text("utf-8")) for path in sides)

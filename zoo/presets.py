@@ -5,7 +5,8 @@ One preset is one folder:
     vae_fashion_mnist/
       model.keras              weights and settings, without optimizer
       1/                       SavedModel, in TF Serving's layout
-      model_float16.tflite     LiteRT, half the size     model_dynamic.tflite  a quarter
+      model_float16.tflite     LiteRT, half the size; float32 of a model that loops
+      model_dynamic.tflite     LiteRT, a quarter of the size
       card.json                what it is, what it was made of and how good it is
 """
 
@@ -106,9 +107,8 @@ def save(model, name, shelf, examples, **facts):
         bare = type(model).from_config(model.get_config())
         bare.set_weights(model.get_weights())
         bare.save(beside / "model.keras")
-        artifacts = export.export(
-            bare, beside, examples, formats=("float16", "dynamic"), strict=False
-        )
+        formats = getattr(model, "preset_formats", ("float16", "dynamic"))
+        artifacts = export.export(bare, beside, examples, formats, strict=False)
         files = sorted(p for p in beside.rglob("*") if p.is_file())
         write_json(
             beside / "card.json",

@@ -560,6 +560,9 @@ class Seq2Seq(keras.Model):
             **self.step_signatures(None, None, None),
         }
 
+    #: LiteRT unpacks float16 weights anew at every token: six times as slow.
+    preset_formats = ("float32", "dynamic")
+
     def device_signatures(self):
         """Returns the endpoints of the LiteRT files, of fixed sizes.
 
