@@ -111,6 +111,8 @@ class ModelContract:
         history = model.fit(self.batch(), verbose=0).history
         assert all(np.isfinite(values[-1]) for values in history.values())
         assert keras.backend.standardize_dtype(model(self.inputs()).dtype) == "float32"
+        for function, specs in model.export_signatures().values():
+            tf.function(function, input_signature=specs).get_concrete_function()
 
     # ------------------------------------------------------- how it is saved
 

@@ -209,11 +209,26 @@ def test_top_k_in_blocks_is_that_of_all():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(20, 5003)).astype("float32")
     values[:, 7::900] = 9.0  # equal ones: the first comes first
+    values[:10, 1700] = 10.0  # also where they are not the best of their block
+    values[0, :-3] = -np.inf
     for count in (1, 4, 9):
         best, places = decoding._top_k(tf.constant(values), count)
         expected = tf.math.top_k(values, count)
         np.testing.assert_array_equal(best, expected.values)
         np.testing.assert_array_equal(places, expected.indices)
+
+
+@pytest.mark.parametrize("size", [50, 1100])
+def test_a_step_may_forbid_tokens_by_minus_infinity(size):
+    def step(tokens, state, memory):
+        only = tf.where(tf.range(size) == END, 0.0, float("-inf"))
+        return tf.tile(only[None], [tf.shape(tokens)[0], 1]), state
+
+    found = decoding.beam_search(
+        step, tf.zeros((2, 1)), **ENDS, max_length=4, beam=3, n_best=2
+    )
+    np.testing.assert_array_equal(found.tokens[:, 0], [[END, 0, 0, 0]] * 2)
+    np.testing.assert_array_equal(found.scores, [[0.0, -np.inf]] * 2)
 
 
 def test_missing_hypotheses_score_minus_infinity():

@@ -311,6 +311,18 @@ def test_says_what_is_wrong_with_the_teaching(settings, message):
         Teaching(**settings)
 
 
+def test_penalties_are_of_beams(trained):
+    sentences, reversed_ = reversals(6, seed=4)
+    plain, covered = (
+        trained.hypotheses(sentences, beam=3, alpha=0.0, beta=beta) for beta in (0, 0.1)
+    )
+    assert [best.text for best, *_ in covered] == reversed_
+    # A penalty, but none that grows with what another sentence is padded by.
+    (alone,) = trained.hypotheses(sentences[:1], beam=3, alpha=0.0, beta=0.1)
+    assert alone[0].score == pytest.approx(covered[0][0].score, rel=1e-4)
+    assert covered[0][0].score < plain[0][0].score
+
+
 def test_exported_files_write_the_same_sentences(trained, tmp_path):
     sentences, _ = reversals(40, seed=4)
     source = on_device(sentences)
@@ -337,6 +349,7 @@ def test_exported_files_write_the_same_sentences(trained, tmp_path):
         "sys.modules.update(keras=None, zoo=None)\n"
         "import json, tensorflow as tf\n"
         f"served = tf.saved_model.load({str(tmp_path / '1')!r}).signatures\n"
+        "served['translate'](sentences=tf.constant([], tf.string))\n"
         f"found = served['translate'](sentences=tf.constant({sentences[:9]}))\n"
         "print(json.dumps([t.decode() for t in found['translations'].numpy()]))\n"
     )

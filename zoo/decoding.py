@@ -6,14 +6,14 @@ Any model of the next token can be decoded. It comes as a function
 
 of the rows' last tokens, `(rows,)` int32; of a nested structure of tensors whose first
 dimension is `rows`; and of another that no step changes, such as the encoded source,
-whose first dimension is the number of sentences. It returns the next token's logits,
-`(rows, vocabulary)`, and the state after the step. A sentence has one row or, in a beam
-search, `beam` adjacent ones.
+whose first dimension is that of sentences, unknown where the state's is. It returns the
+next token's logits, `(rows, vocabulary)`, and the state after the step. A sentence has
+one row or, in a beam search, `beam` adjacent ones.
 
 All sentences are decoded together in one graph, made of operations that LiteRT has too
-(but for the random numbers of `sample`). Those that have ended are left out of further
-steps where the number of sentences is not fixed. A sentence's result does not depend
-on its neighbours.
+(but for the random numbers of `sample`). Where the number of sentences is not fixed,
+those that have ended are left out of further steps, but in `sample`. A sentence's
+result does not depend on its neighbours.
 """
 
 from typing import NamedTuple
@@ -86,7 +86,8 @@ def sample(
         memory: What `step` reads besides.
         start: Id of the token that stands before a sentence.
         end: Id of the token that ends one.
-        max_length: Steps after which a sentence without end is cut.
+        max_length: Steps after which a sentence without end is cut; integer or scalar
+            tensor.
         seed: Integer or scalar tensor; the same seed draws the same sentences.
         temperature: Divides the logits; below 1 favours the probable.
         top_k: Draws from so many most probable tokens; 0 means from all.
@@ -289,7 +290,8 @@ def beam_search(
         memory: What `step` reads besides.
         start: Id of the token that stands before a sentence.
         end: Id of the token that ends one.
-        max_length: Steps after which a sentence without end is cut.
+        max_length: Steps after which a sentence without end is cut; integer or scalar
+            tensor.
         beam: Beginnings kept, 1 or more.
         alpha: Of `length_penalty`.
         bonus: `state -> (rows,)`, at most 0, added to the score of a sentence that ends
@@ -318,11 +320,11 @@ def beam_search(
 
     def split(part):
         """Divides rows into sentences of `beam` rows."""
-        return tf.reshape(part, [-1, beam, *part.shape[1:]])
+        return tf.reshape(part, [-1, beam, *_dimensions(part)[1:]])
 
     def join(part):
         """Undoes `split`."""
-        return tf.reshape(part, [-1, *part.shape[2:]])
+        return tf.reshape(part, [-1, *_dimensions(part)[2:]])
 
     def advance(time, sentences, memory):
         done, alive, greedy_slot = (
@@ -435,9 +437,10 @@ def _top_k(values, count, width=128):
     if many < 4 * count * width:
         return tf.math.top_k(values, count)
     pad = -many % width
-    padded = tf.pad(values, [[0, 0], [0, pad]], constant_values=values.dtype.min)
+    padded = tf.pad(values, [[0, 0], [0, pad]], constant_values=float("-inf"))
     blocks = tf.reshape(padded, [-1, (many + pad) // width, width])
     _, order = tf.math.top_k(tf.reduce_max(blocks, axis=-1), count)
+    order = tf.sort(order, axis=-1)  # of equal values the first comes first
     best, within = tf.math.top_k(
         tf.reshape(tf.gather(blocks, order, batch_dims=1), [-1, count * width]), count
     )
@@ -454,5 +457,10 @@ def repeat(tensor, times):
 
 def _rows(state):
     """Returns the first dimension of a state, static where it can be."""
-    first = tf.nest.flatten(state)[0]
-    return first.shape[0] or tf.shape(first)[0]
+    return _dimensions(tf.nest.flatten(state)[0])[0]
+
+
+def _dimensions(tensor):
+    """Returns the list of a tensor's dimensions, static where they can be."""
+    shape = tf.shape(tensor)
+    return [shape[i] if n is None else n for i, n in enumerate(tensor.shape)]

@@ -367,16 +367,17 @@ class Seq2Seq(keras.Model):
             source: `(batch, time)` int32 ids, padded with 0.
             beam: 1 for greedy decoding.
             n_best: Hypotheses for each sentence.
-            alpha: Of the length penalty, as are `beta`'s of the coverage penalty; see
-                `zoo.decoding`.
-            beta: Of the coverage penalty; needs attention.
-            max_length: Tokens after which a translation is cut.
+            alpha: Exponent of the length penalty; see `zoo.decoding`. Greedy decoding
+                uses neither penalty.
+            beta: Weight of the coverage penalty; needs attention.
+            max_length: Tokens after which a translation is cut, an integer.
 
         Returns:
             `zoo.decoding.Hypotheses` of shape `(batch, n_best)`.
 
         Raises:
-            ValueError: If `beta` is not 0 for a model without attention.
+            ValueError: If `beta` is not 0 for a model without attention, or `n_best`
+                is not from 1 to `beam`.
         """
         if beta and not self.attention:
             raise ValueError(
@@ -607,18 +608,20 @@ class Seq2Seq(keras.Model):
             outputs, last, lengths = self.encode(source)
             state = tf.concat(self.decoder.start(last), axis=-1)
             memory = self.decoder.memory(outputs, lengths)
-            names = ("keys", "values", "padding")
-            return {"state": state, **dict(zip(names, memory, strict=False))}
+            parts = dict(zip(("keys", "values", "padding"), memory, strict=False))
+            parts = {"state": state} | parts
+            return {name: tf.cast(part, tf.float32) for name, part in parts.items()}
 
         def decode_step(tokens, state, *memory):
-            before = {"recurrent": tf.split(state, widths, axis=-1)}
+            before = {"recurrent": tf.split(self.decoder.value(state), widths, axis=-1)}
             logits, after = self.next_token()(tokens, before, memory)
             return {
                 "log_probabilities": tf.nn.log_softmax(logits),
-                "state": tf.concat(after["recurrent"], axis=-1),
+                "state": tf.cast(tf.concat(after["recurrent"], axis=-1), tf.float32),
             }
 
         def with_attention(tokens, state, keys, values, padding):
+            keys, values = self.decoder.value(keys), self.decoder.value(values)
             return decode_step(tokens, state, keys, values, padding)
 
         def without_attention(tokens, state):

@@ -258,6 +258,8 @@ class Vocabulary:
         ends = tf.where(ids == END)[:, 0] + 1
         rows = tf.RaggedTensor.from_row_splits(ids, tf.concat([[0], ends], 0))
         padded = rows.to_tensor(PADDING)
+        nothing = tf.cast(tf.size(ends) == 0, tf.int32)  # has one place as well
+        padded = tf.pad(padded, [[0, 0], [0, nothing]])
         if max_length is None:
             return padded
         last = padded[:, max_length - 1 : max_length]
