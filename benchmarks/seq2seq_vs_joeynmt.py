@@ -56,7 +56,10 @@ def data(count):
 
 
 def zoo_contestant(vocabularies, batches, sources):
-    """Returns `{word: function}`: an epoch of training, and two searches."""
+    """Returns `{word: function}`: an epoch of training, and two searches.
+
+    Training returns the epoch's mean loss in nats per token, a search its tokens.
+    """
     import keras
     import tensorflow as tf
 
@@ -72,9 +75,10 @@ def zoo_contestant(vocabularies, batches, sources):
     step = tf.function(lambda s, t: model.train_step((s, t)), input_signature=[IDS] * 2)
 
     def train():
+        model.reset_metrics()
         for batch in ready:
             logs = step(*batch)
-        logs["loss"].numpy()
+        return float(logs["nll"])
 
     def search(beam):
         function = functools.partial(model.search, beam=beam, max_length=MAX_LENGTH)
@@ -156,14 +160,17 @@ def joeynmt_contestant(vocabularies, batches, sources, tuned=False):
     def train():
         model.train()
         attention.compute_proj_keys = project
+        total = tokens = 0
         for inputs in ready:
-            loss, *_ = model(return_type="loss", **inputs)
-            loss = loss / inputs["trg_mask"].sum()
+            sum_, *_ = model(return_type="loss", **inputs)
+            loss = sum_ / inputs["trg_mask"].sum()
+            total += sum_.detach()
+            tokens += inputs["trg_mask"].sum()
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-        loss.item()
+        return float(total / tokens)
 
     def search(beam, once=False):
         options = {"beam_size": beam, "alpha": 0.6} if beam > 1 else {}
@@ -248,13 +255,14 @@ def main(rounds, count, only):
                     seconds[name][word].append(pipe.recv())
         line = ", ".join(f"{n} {s['train'][-1]:.1f} s" for n, s in seconds.items())
         print(f"round {done + 1}/{rounds}: training {line}", flush=True)
-    scores = {}
+    scores = {}  # training loss of the last epoch, BLEU of the searches
     for name, pipe in pipes.items():
         pipe.send("ids")
         found = pipe.recv()
         pipe.send("stop")
         ids = ([row for part in found[word] for row in part] for word in SEARCHES)
-        scores[name] = [bleu(vocabularies[1].decode(i), references).value for i in ids]
+        scores[name] = [found["train"]]
+        scores[name] += [bleu(vocabularies[1].decode(i), references).value for i in ids]
 
     amount = dict.fromkeys(words, len(references)) | {"train": tokens}
     rate = {
@@ -263,13 +271,12 @@ def main(rounds, count, only):
     }
     if "tuned" in rate:
         rate["once"] = {word: rate["tuned"].pop(f"{word} once") for word in SEARCHES}
-    print(f"\n{'':8}{'tokens/s':>10}{'greedy':>10}{'beam 5':>10}   BLEU greedy, beam")
+    print(f"\n{'':8}{'tokens/s':>10}{'greedy':>10}{'beam 5':>10}", end="")
+    print("   training's nats per token; BLEU greedy, beam")
     for name, found in rate.items():
         speeds = [found.get(word, float("nan")) for word in ("train", *SEARCHES)]
-        quality = "{:.2f}, {:.2f}".format(*scores[name]) if name in scores else ""
-        print(
-            f"{name:8}{speeds[0]:10,.0f}{speeds[1]:10.1f}{speeds[2]:10.1f}   {quality}"
-        )
+        print(f"{name:8}{speeds[0]:10,.0f}{speeds[1]:10.1f}{speeds[2]:10.1f}", end="")
+        print("   {:.3f}; {:.2f}, {:.2f}".format(*scores.get(name, [float("nan")] * 3)))
     for peers in ({"plain", "tuned"} & {*rate}, {"once"} & {*rate}):
         if not peers or "zoo" not in rate:
             continue
