@@ -15,7 +15,8 @@ Every contestant lives in a process of its own; they take turns, so that a busy 
 of the machine hits all. The first round (tracing, caches) is not counted; the median of
 the others is. Training: real tokens of both sides per second. Decoding: test sentences
 per second, batches of 64 of like length, greedy and by a beam of 5, in the last three
-rounds, by trained models.
+rounds, each by the model it has trained. The longer its translations are, the longer
+that takes, so their mean lengths in tokens are shown beside.
 
     zoo        the zoo's train_step and search, compiled as `fit` and `translate` do
     plain      joeynmt's model in a lean loop, Adam; joeynmt's own search
@@ -31,6 +32,7 @@ import statistics
 import time
 
 SIZE = 8000
+PADDING, END = 0, 3  # for both programs
 MAX_LENGTH = 80
 SEARCHES = {"greedy": 1, "beam": 5}
 
@@ -229,6 +231,12 @@ def serve(name, vocabularies, batches, sources, pipe):
             pipe.send(time.perf_counter() - start)
 
 
+def length(row):
+    """Returns the number of tokens before the end."""
+    ends = (place for place, token in enumerate(row) if token in (PADDING, END))
+    return next(ends, len(row))
+
+
 def main(rounds, count, only):
     """Runs the contest and prints the table."""
     from zoo.metrics.text import bleu
@@ -255,14 +263,15 @@ def main(rounds, count, only):
                     seconds[name][word].append(pipe.recv())
         line = ", ".join(f"{n} {s['train'][-1]:.1f} s" for n, s in seconds.items())
         print(f"round {done + 1}/{rounds}: training {line}", flush=True)
-    scores = {}  # training loss of the last epoch, BLEU of the searches
+    scores = {}  # training loss of the last epoch, BLEU and lengths of the searches
     for name, pipe in pipes.items():
         pipe.send("ids")
         found = pipe.recv()
         pipe.send("stop")
-        ids = ([row for part in found[word] for row in part] for word in SEARCHES)
+        ids = [[row for part in found[word] for row in part] for word in SEARCHES]
         scores[name] = [found["train"]]
         scores[name] += [bleu(vocabularies[1].decode(i), references).value for i in ids]
+        scores[name] += [statistics.mean(map(length, rows)) for rows in ids]
 
     amount = dict.fromkeys(words, len(references)) | {"train": tokens}
     rate = {
@@ -272,11 +281,12 @@ def main(rounds, count, only):
     if "tuned" in rate:
         rate["once"] = {word: rate["tuned"].pop(f"{word} once") for word in SEARCHES}
     print(f"\n{'':8}{'tokens/s':>10}{'greedy':>10}{'beam 5':>10}", end="")
-    print("   training's nats per token; BLEU greedy, beam")
+    print("   training's nats per token; BLEU greedy, beam; lengths")
     for name, found in rate.items():
         speeds = [found.get(word, float("nan")) for word in ("train", *SEARCHES)]
         print(f"{name:8}{speeds[0]:10,.0f}{speeds[1]:10.1f}{speeds[2]:10.1f}", end="")
-        print("   {:.3f}; {:.2f}, {:.2f}".format(*scores.get(name, [float("nan")] * 3)))
+        facts = scores.get(name, [float("nan")] * 5)
+        print("   {:.3f}; {:.2f}, {:.2f}; {:.1f}, {:.1f}".format(*facts))
     for peers in ({"plain", "tuned"} & {*rate}, {"once"} & {*rate}):
         if not peers or "zoo" not in rate:
             continue
