@@ -326,6 +326,10 @@ def beam_search(
         """Undoes `split`."""
         return tf.reshape(part, [-1, *_dimensions(part)[2:]])
 
+    def spread(part):
+        """Gives each of the first rows to all of a beam."""
+        return tf.tile(part[:, None], [1, beam] + [1] * (part.shape.rank - 1))
+
     def advance(time, sentences, memory):
         done, alive, greedy_slot = (
             sentences[name] for name in ("done", "alive", "greedy_slot")
@@ -412,7 +416,7 @@ def beam_search(
         "tokens": none,
         "best": tf.fill([count, beam], IMPOSSIBLE),
         "ended": none,
-        "state": tf.nest.map_structure(lambda part: split(repeat(part, beam)), state),
+        "state": tf.nest.map_structure(spread, state),
     }
     time, sentences = _until_done(advance, sentences, memory, max_length)
     alive, best = sentences["alive"], sentences["best"]
@@ -446,13 +450,6 @@ def _top_k(values, count, width=128):
     )
     block = tf.gather(order, within // width, batch_dims=1)
     return best, block * width + within % width
-
-
-def repeat(tensor, times):
-    """Returns every row of a tensor `times` times in succession."""
-    shape = tf.shape(tensor)
-    tiled = tf.tile(tf.expand_dims(tensor, 1), [1, times] + [1] * (tensor.ndim - 1))
-    return tf.reshape(tiled, tf.concat([shape[:1] * times, shape[1:]], 0))
 
 
 def _rows(state):

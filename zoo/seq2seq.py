@@ -561,7 +561,7 @@ class Seq2Seq(keras.Model):
             **self.step_signatures(None, None, None),
         }
 
-    #: LiteRT unpacks float16 weights anew at every token: about six times as slow.
+    #: LiteRT unpacks float16 weights anew at every token: several times as slow.
     preset_formats = ("float32", "dynamic")
 
     def device_signatures(self):
