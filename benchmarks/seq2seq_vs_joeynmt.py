@@ -9,14 +9,15 @@ Same architecture (one bidirectional LSTM of 256, an LSTM decoder of 512 with ad
 attention and input feeding, embeddings of 256, 8,000 subwords a side), the same batches
 of the embedded English-German text in the same order, Adam at 1e-3, gradients clipped
 at norm 1. One difference: our first decoder state has an own matrix for the LSTM's
-memory, joeynmt copies the hidden one.
+memory and no bias, joeynmt copies the hidden one; its bias stays 0 here.
 
 Every contestant lives in a process of its own; they take turns, so that a busy moment
 of the machine hits all. The first round (tracing, caches) is not counted; the median of
-the others is. Training: real tokens of both sides per second. Decoding: test sentences
-per second, batches of 64 of like length, greedy and by a beam of 5, in the last three
-rounds, each by the model it has trained. The longer its translations are, the longer
-that takes, so their mean lengths in tokens are shown beside.
+the others is. Training: real tokens of both sides per second. BLEU: of the model it has
+trained. Decoding: test sentences per second, batches of 64 of like length, greedy and
+by a beam of 5 with length penalty 0.6. A search takes as long as its sentences are, so
+all search with the same weights, those that the last contestant of joeynmt has trained;
+the share of sentences in which they find the same is shown beside.
 
     zoo        the zoo's train_step and search, compiled as `fit` and `translate` do
     plain      joeynmt's model in a lean loop, Adam; joeynmt's own search
@@ -26,6 +27,7 @@ that takes, so their mean lengths in tokens are shown beside.
 
 import argparse
 import functools
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -35,6 +37,7 @@ SIZE = 8000
 PADDING, END = 0, 3  # for both programs
 MAX_LENGTH = 80
 SEARCHES = {"greedy": 1, "beam": 5}
+ONCE = {word: f"{word} once" for word in SEARCHES}  # with keys projected once
 
 
 def data(count):
@@ -58,9 +61,13 @@ def data(count):
 
 
 def zoo_contestant(vocabularies, batches, sources):
-    """Returns `{word: function}`: an epoch of training, and two searches.
+    """Returns `{word: function}` of what it can be told to do.
 
-    Training returns the epoch's mean loss in nats per token, a search its tokens.
+    Words:
+        train: An epoch; returns its mean loss in nats per token.
+        greedy: Searches for translations of the sources; returns their tokens.
+        beam: The same by a beam.
+        take: Replaces its weights by joeynmt's.
     """
     import keras
     import tensorflow as tf
@@ -87,7 +94,52 @@ def zoo_contestant(vocabularies, batches, sources):
         compiled = tf.function(function, input_signature=[IDS])
         return lambda: [compiled(rows).tokens[:, 0].numpy() for rows in sources]
 
-    return {"train": train} | {word: search(beam) for word, beam in SEARCHES.items()}
+    def take(theirs):
+        values = weights_of(theirs)
+        for weight in model.trainable_variables:
+            weight.assign(values.pop(weight.path.removeprefix(f"{model.name}/")))
+
+    does = {word: search(beam) for word, beam in SEARCHES.items()}
+    return does | {"train": train, "take": take}
+
+
+def weights_of(theirs):
+    """Returns `{path: array}` of the zoo's model, which does what joeynmt's does."""
+    import numpy as np
+
+    def matrix(name):
+        return theirs[f"{name}weight"].T
+
+    def lstm(side, way=""):
+        kernel, recurrent = (
+            theirs[f"{side}.rnn.weight_{part}_l0{way}"].T for part in ("ih", "hh")
+        )
+        bias = sum(theirs[f"{side}.rnn.bias_{part}_l0{way}"] for part in ("ih", "hh"))
+        return kernel, recurrent, bias
+
+    ours = {
+        "source/embeddings": theirs["src_embed.lut.weight"],
+        "target/embeddings": theirs["trg_embed.lut.weight"],
+        "decoder/bridge": np.tile(matrix("decoder.bridge_layer."), 2),
+        "decoder/keys": matrix("decoder.attention.key_layer."),
+        "decoder/query": matrix("decoder.attention.query_layer."),
+        "decoder/score": matrix("decoder.attention.energy_layer."),
+        "decoder/readout": matrix("decoder.att_vector_layer."),
+        "decoder/readout_bias": theirs["decoder.att_vector_layer.bias"],
+        "output_kernel": matrix("decoder.output_layer."),
+        "output_bias": np.zeros(SIZE, "float32"),
+    }
+    for name, way in (("forward", ""), ("backward", "_reverse")):
+        kernel, recurrent, bias = lstm("encoder", way)
+        ours[f"encoder/{name}_0_kernel"] = kernel
+        ours[f"encoder/{name}_0_recurrent_0"] = recurrent
+        ours[f"encoder/{name}_0_bias"] = bias
+    kernel, recurrent, bias = lstm("decoder")
+    width = ours["target/embeddings"].shape[1]
+    ours["decoder/layer_0_kernel"] = kernel[:width]
+    ours["decoder/layer_0_recurrent_0"] = np.concatenate([kernel[width:], recurrent])
+    ours["decoder/layer_0_bias"] = bias
+    return ours
 
 
 class Specials:
@@ -106,7 +158,8 @@ class Specials:
 def joeynmt_contestant(vocabularies, batches, sources, tuned=False):
     """Returns the same for joeynmt's model, losses and searches; takes sizes alone.
 
-    If tuned, its searches are there a second time, with keys projected once.
+    It also knows `give`, which returns its weights. If tuned, its searches are there a
+    second time, with keys projected once.
     """
     import numpy as np
     import torch
@@ -130,6 +183,7 @@ def joeynmt_contestant(vocabularies, batches, sources, tuned=False):
     }
     model = build_model(config, *map(Specials, vocabularies))
     model.loss_function = ("crossentropy", 0.0)
+    model.decoder.bridge_layer.bias.requires_grad_(False)  # ours has none
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=tuned)
     attention = model.decoder.attention
     project = attention.compute_proj_keys
@@ -175,7 +229,8 @@ def joeynmt_contestant(vocabularies, batches, sources, tuned=False):
         return float(total / tokens)
 
     def search(beam, once=False):
-        options = {"beam_size": beam, "alpha": 0.6} if beam > 1 else {}
+        options = {"min_output_length": 0}  # ours may write nothing
+        options |= {"beam_size": beam, "alpha": 0.6} if beam > 1 else {}
         function = beam_search if beam > 1 else greedy
 
         def run():
@@ -200,10 +255,18 @@ def joeynmt_contestant(vocabularies, batches, sources, tuned=False):
 
         return run
 
-    does = {"train": train} | {word: search(beam) for word, beam in SEARCHES.items()}
+    def give():
+        return {name: value.numpy() for name, value in model.state_dict().items()}
+
+    def take(weights):
+        model.load_state_dict(
+            {name: torch.from_numpy(value) for name, value in weights.items()}
+        )
+
+    does = {word: search(beam) for word, beam in SEARCHES.items()}
     if tuned:
-        does |= {f"{w} once": search(b, once=True) for w, b in SEARCHES.items()}
-    return does
+        does |= {ONCE[w]: search(b, once=True) for w, b in SEARCHES.items()}
+    return does | {"train": train, "give": give, "take": take}
 
 
 CONTESTANTS = {
@@ -213,28 +276,123 @@ CONTESTANTS = {
 }
 
 
-def serve(name, vocabularies, batches, sources, pipe):
-    """Runs one contestant: times each word it is sent; "ids" asks what it found.
+class Contestant:
+    """One contestant in a process of its own, told what to do by words.
 
-    It first sends the words that it knows.
+    Args:
+        name: Of `CONTESTANTS`.
+        *args: Its arguments.
     """
+
+    def __init__(self, name, *args):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        args = (name, *args, theirs)
+        context.Process(target=serve, args=args, daemon=True).start()
+        theirs.close()  # if the process dies, `recv` says so instead of waiting
+        self.words = self.pipe.recv()
+        self.seconds = {}  # of each word, in the order in which it was said
+
+    def do(self, word, *args):
+        """Returns what the contestant returns."""
+        self.pipe.send((word, args))
+        seconds, result = self.pipe.recv()
+        self.seconds.setdefault(word, []).append(seconds)
+        return result
+
+    def stop(self):
+        """Ends the process."""
+        self.pipe.send(None)
+
+    def median(self, word):
+        """Returns the median of a word's seconds, but for the first."""
+        return statistics.median(self.seconds[word][1:])
+
+
+def serve(name, vocabularies, batches, sources, pipe):
+    """Runs one contestant, which first sends its words, until it is sent `None`."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     does = CONTESTANTS[name](vocabularies, batches, sources)
-    found = {}
     pipe.send(list(does))
-    while (word := pipe.recv()) != "stop":
-        if word == "ids":
-            pipe.send(found)
-        else:
-            start = time.perf_counter()
-            found[word] = does[word]()
-            pipe.send(time.perf_counter() - start)
+    while (order := pipe.recv()) is not None:
+        word, args = order
+        start = time.perf_counter()
+        result = does[word](*args)
+        pipe.send((time.perf_counter() - start, result))
 
 
-def length(row):
-    """Returns the number of tokens before the end."""
-    ends = (place for place, token in enumerate(row) if token in (PADDING, END))
-    return next(ends, len(row))
+def sentences(parts):
+    """Returns the list of all rows, each without its end and what follows."""
+    found = []
+    for row in itertools.chain.from_iterable(parts):
+        ends = (i for i, token in enumerate(row) if token in (PADDING, END))
+        found.append([int(token) for token in row[: next(ends, len(row))]])
+    return found
+
+
+def learn(contestants, rounds):
+    """Trains all in turn; returns the last epoch's mean loss of each."""
+    losses = {}
+    for done in range(rounds):
+        for name, contestant in contestants.items():
+            losses[name] = contestant.do("train")
+        line = ", ".join(
+            f"{name} {contestant.seconds['train'][-1]:.1f} s"
+            for name, contestant in contestants.items()
+        )
+        print(f"round {done + 1}/{rounds}: training {line}", flush=True)
+    return losses
+
+
+def race(contestants):
+    """Lets all search with the same weights in turn, the first time not counted.
+
+    Returns:
+        `{(name, word): sentences}`.
+    """
+    givers = [c for c in contestants.values() if "give" in c.words]
+    weights = givers[-1].do("give") if givers else None
+    for contestant in contestants.values():
+        if weights:
+            contestant.do("take", weights)
+        for word in SEARCHES:  # those with its own weights do not count
+            contestant.seconds.pop(word, None)
+    found = {}
+    for word in [*SEARCHES, *ONCE.values()] * 4:
+        for name, contestant in contestants.items():
+            if word in contestant.words:
+                found[name, word] = sentences(contestant.do(word))
+    return found
+
+
+def show(rates, losses, scores, found):
+    """Prints the table, the ratios, and whether all have found the same."""
+    words = ["train", *SEARCHES]
+    print(f"\n{'':8}{'tokens/s':>10}{'greedy':>10}{'beam 5':>10}", end="")
+    print("   training's nats per token; BLEU greedy, beam")
+    for name, rate in rates.items():
+        speeds = [rate.get(word, float("nan")) for word in words]
+        print(f"{name:8}{speeds[0]:10,.0f}{speeds[1]:10.1f}{speeds[2]:10.1f}", end="")
+        facts = (losses[name], *scores[name]) if name in losses else ()
+        print("   {:.3f}; {:.2f}, {:.2f}".format(*facts) if facts else "")
+    for peers in ({"plain", "tuned"} & {*rates}, {"once"} & {*rates}):
+        if not peers or "zoo" not in rates:
+            continue
+        ratios = ", ".join(
+            f"{rates['zoo'][word] / max(rates[peer][word] for peer in peers):.2f} "
+            f"({word})"
+            for word in words
+            if all(word in rates[peer] for peer in peers)
+        )
+        print(f"zoo is faster than {' and '.join(sorted(peers))}: {ratios}")
+    for word in SEARCHES:
+        *others, last = (rows for (_, w), rows in found.items() if w == word)
+        same = [
+            statistics.mean(a == b for a, b in zip(rows, last, strict=True))
+            for rows in others
+        ]
+        length = statistics.mean(map(len, last))
+        print(f"{word}: {length:.1f} tokens a sentence; share found by others: {same}")
 
 
 def main(rounds, count, only):
@@ -242,58 +400,35 @@ def main(rounds, count, only):
     from zoo.metrics.text import bleu
 
     vocabularies, batches, sources, references = data(count)
-    tokens = sum(int((side != 0).sum()) for batch in batches for side in batch)
-    context = multiprocessing.get_context("spawn")
-    pipes, seconds = {}, {}
-    for name in only:
-        ours, theirs = context.Pipe()
-        # A vocabulary would bring TensorFlow along, before PyTorch, which then crashes.
-        known = vocabularies if name == "zoo" else [len(v) for v in vocabularies]
-        args = (name, known, batches, sources, theirs)
-        context.Process(target=serve, args=args, daemon=True).start()
-        theirs.close()  # if the process dies, `recv` says so instead of waiting
-        pipes[name] = ours
-        seconds[name] = {word: [] for word in ours.recv()}
-    words = ["train", *SEARCHES, *(f"{word} once" for word in SEARCHES)]
-    for done in range(rounds):
-        for word in words if done >= rounds - 3 else words[:1]:
-            for name, pipe in pipes.items():
-                if word in seconds[name]:
-                    pipe.send(word)
-                    seconds[name][word].append(pipe.recv())
-        line = ", ".join(f"{n} {s['train'][-1]:.1f} s" for n, s in seconds.items())
-        print(f"round {done + 1}/{rounds}: training {line}", flush=True)
-    scores = {}  # training loss of the last epoch, BLEU and lengths of the searches
-    for name, pipe in pipes.items():
-        pipe.send("ids")
-        found = pipe.recv()
-        pipe.send("stop")
-        ids = [[row for part in found[word] for row in part] for word in SEARCHES]
-        scores[name] = [found["train"]]
-        scores[name] += [bleu(vocabularies[1].decode(i), references).value for i in ids]
-        scores[name] += [statistics.mean(map(length, rows)) for rows in ids]
-
-    amount = dict.fromkeys(words, len(references)) | {"train": tokens}
-    rate = {
-        name: {word: amount[word] / statistics.median(s[word][1:]) for word in s}
-        for name, s in seconds.items()
+    # A vocabulary would bring TensorFlow along, before PyTorch, which then crashes.
+    sizes = [len(vocabulary) for vocabulary in vocabularies]
+    contestants = {
+        name: Contestant(
+            name, vocabularies if name == "zoo" else sizes, batches, sources
+        )
+        for name in only
     }
-    if "tuned" in rate:
-        rate["once"] = {word: rate["tuned"].pop(f"{word} once") for word in SEARCHES}
-    print(f"\n{'':8}{'tokens/s':>10}{'greedy':>10}{'beam 5':>10}", end="")
-    print("   training's nats per token; BLEU greedy, beam; lengths")
-    for name, found in rate.items():
-        speeds = [found.get(word, float("nan")) for word in ("train", *SEARCHES)]
-        print(f"{name:8}{speeds[0]:10,.0f}{speeds[1]:10.1f}{speeds[2]:10.1f}", end="")
-        facts = scores.get(name, [float("nan")] * 5)
-        print("   {:.3f}; {:.2f}, {:.2f}; {:.1f}, {:.1f}".format(*facts))
-    for peers in ({"plain", "tuned"} & {*rate}, {"once"} & {*rate}):
-        if not peers or "zoo" not in rate:
-            continue
-        shared = [w for w in ("train", *SEARCHES) if all(w in rate[p] for p in peers)]
-        best = {word: max(rate[peer][word] for peer in peers) for word in shared}
-        ratios = ", ".join(f"{rate['zoo'][w] / best[w]:.2f} ({w})" for w in shared)
-        print(f"zoo is faster than {' and '.join(sorted(peers))}: {ratios}")
+    losses = learn(contestants, rounds)
+    scores = {name: [] for name in contestants}
+    for word in SEARCHES:
+        for name, contestant in contestants.items():
+            texts = vocabularies[1].decode(sentences(contestant.do(word)))
+            scores[name].append(bleu(texts, references).value)
+    found = race(contestants)
+    for contestant in contestants.values():
+        contestant.stop()
+
+    tokens = sum(int((side != 0).sum()) for batch in batches for side in batch)
+    rates = {}
+    for name, contestant in contestants.items():
+        rates[name] = {w: len(references) / contestant.median(w) for w in SEARCHES}
+        rates[name]["train"] = tokens / contestant.median("train")
+        if {*ONCE.values()} <= {*contestant.words}:
+            rates["once"] = {
+                word: len(references) / contestant.median(once)
+                for word, once in ONCE.items()
+            }
+    show(rates, losses, scores, found)
 
 
 if __name__ == "__main__":
@@ -304,4 +439,4 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=0, help="batches; 0 for all")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
     settings = parser.parse_args()
-    main(max(settings.rounds, 3), settings.count, list(settings.only))
+    main(max(settings.rounds, 2), settings.count, list(settings.only))
