@@ -8,8 +8,10 @@
 Same architecture (one bidirectional LSTM of 256, an LSTM decoder of 512 with additive
 attention and input feeding, embeddings of 256, 8,000 subwords a side), the same batches
 of the embedded English-German text in the same order, Adam at 1e-3, gradients clipped
-at norm 1. One difference: our first decoder state has an own matrix for the LSTM's
-memory and no bias, joeynmt copies the hidden one; its bias stays 0 here.
+at norm 1, the same weights to start from: joeynmt's. Differences: our first decoder
+state has an own matrix for the LSTM's memory and no bias, where joeynmt copies the
+hidden one and its bias stays 0 here; our output layer has a bias; an LSTM's two biases
+are one.
 
 Every contestant lives in a process of its own; they take turns, so that a busy moment
 of the machine hits all. The first round (tracing, caches) is not counted; the median of
@@ -17,7 +19,9 @@ the others is. Training: real tokens of both sides per second. BLEU: of the mode
 trained. Decoding: test sentences per second, batches of 64 of like length, greedy and
 by a beam of 5 with length penalty 0.6. A search takes as long as its sentences are, so
 all search with the same weights, those that the last contestant of joeynmt has trained;
-the share of sentences in which they find the same is shown beside.
+in what share of the sentences they find the same is shown below. Beams do not find the
+same, as their rules differ: joeynmt's goes on until all five hypotheses have ended,
+ours until none that goes on could win.
 
     zoo        the zoo's train_step and search, compiled as `fit` and `translate` do
     plain      joeynmt's model in a lean loop, Adam; joeynmt's own search
@@ -330,6 +334,15 @@ def sentences(parts):
     return found
 
 
+def share(contestants):
+    """Gives all the weights of the last contestant of joeynmt, if there is one."""
+    givers = [c for c in contestants.values() if "give" in c.words]
+    weights = givers[-1].do("give") if givers else None
+    for contestant in contestants.values():
+        if weights:
+            contestant.do("take", weights)
+
+
 def learn(contestants, rounds):
     """Trains all in turn; returns the last epoch's mean loss of each."""
     losses = {}
@@ -350,11 +363,8 @@ def race(contestants):
     Returns:
         `{(name, word): sentences}`.
     """
-    givers = [c for c in contestants.values() if "give" in c.words]
-    weights = givers[-1].do("give") if givers else None
+    share(contestants)
     for contestant in contestants.values():
-        if weights:
-            contestant.do("take", weights)
         for word in SEARCHES:  # those with its own weights do not count
             contestant.seconds.pop(word, None)
     found = {}
@@ -386,13 +396,14 @@ def show(rates, losses, scores, found):
         )
         print(f"zoo is faster than {' and '.join(sorted(peers))}: {ratios}")
     for word in SEARCHES:
-        *others, last = (rows for (_, w), rows in found.items() if w == word)
-        same = [
-            statistics.mean(a == b for a, b in zip(rows, last, strict=True))
-            for rows in others
-        ]
-        length = statistics.mean(map(len, last))
-        print(f"{word}: {length:.1f} tokens a sentence; share found by others: {same}")
+        rows = {name: rows for (name, w), rows in found.items() if w == word}
+        *_, last = rows.values()
+        for name, own in rows.items():
+            same = statistics.mean(a == b for a, b in zip(own, last, strict=True))
+            print(
+                f"{word}, same weights, {name}: {statistics.mean(map(len, own)):.1f} "
+                f"tokens a sentence, {same:.1%} as the last one's"
+            )
 
 
 def main(rounds, count, only):
@@ -408,6 +419,7 @@ def main(rounds, count, only):
         )
         for name in only
     }
+    share(contestants)
     losses = learn(contestants, rounds)
     scores = {name: [] for name in contestants}
     for word in SEARCHES:

@@ -162,8 +162,8 @@ def main(config):
         f"{' x '.join(map(str, train[0].shape[1:]))}, in {classes} classes; validating "
         f"on {len(validation[0]):,}."
     )
-    model = run.model(lambda: build(config, train[0].shape[1:], classes))
     watch, monitor = quality.watch(validation[0], config.data)
+    model = run.model(lambda: build(config, train[0].shape[1:], classes))
     run.fit(
         model,
         batches,

@@ -67,10 +67,12 @@ def main(config):
     vocabulary = Vocabulary.learn(train, 200, "character")
     inputs, others = (padded(vocabulary.encode(side)) for side in (train, test))
     model = build(config, vocabulary)
-    model.fit(inputs, labels, config.batch_size, config.epochs)
-    logs = model.evaluate(others, truth, 256, return_dict=True)
-    for scrap, logits in zip(test[::200], model.predict(others[::200]), strict=True):
-        print(f"  {LANGUAGES[np.argmax(logits)]:8} {scrap}")
+    model.fit(inputs, labels, config.batch_size, config.epochs, verbose=2)
+    logs = model.evaluate(others, truth, 256, verbose=0, return_dict=True)
+    print(f"{logs['accuracy']:.1%} of {len(test):,} test scraps are right. Some:")
+    found = model.predict(others[::200], verbose=0).argmax(axis=1)
+    for scrap, label in zip(test[::200], found, strict=True):
+        print(f"  {LANGUAGES[label]:8} {scrap}")
     return logs
 
 

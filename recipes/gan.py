@@ -172,8 +172,8 @@ def train(recipe, config, build, draw, batch_size):
         f"Training on {len(real):,} images of {config.data}, "
         f"{' x '.join(map(str, real.shape[1:]))}; validating on {len(validation):,}."
     )
-    model = run.model(lambda: build(config, real.shape[1:]))
     watch, monitor = quality.watch(validation, config.data)
+    model = run.model(lambda: build(config, real.shape[1:]))
     run.fit(
         model,
         batches,

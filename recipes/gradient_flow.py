@@ -116,7 +116,7 @@ def draw(path, norms):
     axes = figure.add_subplot()
     for name, values in norms.items():
         axes.semilogy(range(1, len(values) + 1), values, label=name)
-    axes.set(xlabel="step t", ylabel="norm of dLoss / dh(t)", ylim=(1e-16, None))
+    axes.set(xlabel="step t", ylabel="norm of dLoss / dh(t)")
     axes.legend()
     with whole(path) as beside:
         figure.savefig(beside)

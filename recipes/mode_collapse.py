@@ -144,10 +144,12 @@ def curves(mixture, runs, steps):
 def main(config):
     """Trains every setting, draws and reports; returns the report."""
     unknown = sorted(set(config.settings) - SETTINGS.keys())
-    if unknown or config.seeds < 1 or config.looks < 1 or config.steps < config.looks:
+    least = min(config.seeds, config.looks, config.batch_size, config.learning_rate)
+    if unknown or not config.settings or least <= 0 or config.steps < config.looks:
         raise ValueError(
-            f"--settings are any of {', '.join(SETTINGS)}; --seeds, --looks and "
-            f"--steps positive, at least a step a look. Received {config}."
+            f"--settings are any of {', '.join(SETTINGS)}; --seeds, --looks, --steps, "
+            "--batch-size and --learning-rate positive, at least a step a look. "
+            f"Received {config}."
         )
     directory = Path(config.run_dir)
     path = directory / "report.json"

@@ -125,6 +125,13 @@ def test_labels_are_one_hot_vectors():
     np.testing.assert_array_equal(model((latents, labels)), model((latents, vectors)))
 
 
+def test_labels_may_be_bytes():
+    """Of 300 classes the number itself is none."""
+    model = CGAN((2,), 300, 2, MLP((4,)))
+    labels = np.array([0, 255], "uint8")
+    np.testing.assert_array_equal(np.argmax(model.vectors(labels), axis=1), [0, 255])
+
+
 def test_takes_any_vector_as_condition():
     model = CGAN((2,), 5, 2, MLP((4,)))
     model.compile("adam", "adam")
@@ -150,6 +157,8 @@ def test_says_what_is_wrong():
     model = CGAN((2,), 3, 2, MLP((4,)))
     with pytest.raises(ValueError, match=r"or \(batch, 3\) vectors. Received: shape"):
         model.sample(2, np.ones((2, 4)))
+    with pytest.raises(ValueError, match=r"Each of the 3 examples.*shape \(2,\)"):
+        model.sample(3, [1, 2])
     model.compile("adam", "adam")
     for label in (-1, 3):
         with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 2"):

@@ -115,6 +115,19 @@ def test_restores_the_best_weights(tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+def test_stops_where_there_is_nothing_to_restore_yet(tmp_path, capsys):
+    best = tmp_path / "best.keras"
+    guard = watch(clusters(0), action="restore", patience=1, best=best)
+    guard.on_epoch_end(0, dict(HEALTHY))
+    assert guard.model.stop_training
+    assert f"stopped; there is no {best} yet" in capsys.readouterr().out
+
+
+def test_real_examples_must_differ():
+    with pytest.raises(ValueError, match="all alike. Received: 3 examples"):
+        CollapseWatch(extract, np.ones((3, 2), "float32"), None)
+
+
 def test_looks_every_so_many_steps_and_tells_the_step():
     real = clusters(0, 1, 2, 3)
     guard = CollapseWatch(extract, real, lambda _: clusters(1), every=5)

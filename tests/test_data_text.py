@@ -67,7 +67,13 @@ def test_written_pairs_are_read(tmp_path):
     [
         ("a.tsv", "a\tb\n\tc\n", r"a.tsv, line 2: the source is empty"),
         ("a.tsv", "a\tb\nc\t \n", r"a.tsv, line 2: the target is empty"),
-        ("a.tsv", "a\tb\n\n", r"line 2: a column is missing; 2 are.*Received: 1"),
+        ("a.tsv", "a\tb\n\nc\td\n", r"a.tsv, line 2 is empty. Remove it"),
+        ("a.csv", "a,b\n\nc,d\n", r"a.csv, line 2 is empty. Remove it"),
+        ("a.tsv", "", "a.tsv is empty"),
+        ("a.csv", "\n", "a.csv is empty"),
+        ("a.tsv", "a\tb\n".encode("utf-16"), "is UTF-16.*iconv -f UTF-16"),
+        ("a.tsv.gz", b"a\tb\n", "a.tsv.gz is no whole gzip file"),
+        ("a.tsv.gz", gzip.compress(b"a\tb\n" * 99)[:-9], "is no whole gzip file"),
         ("a.tsv", "a\tb\nc\n", r"line 2: a column is missing"),
         ("a.tsv", b"a\tb\nc\xfc\td\n", r"line 2: byte 2 \(0xfc\) is no UTF-8.*iconv"),
         ("a.csv", 'a,b\n"c,d\n', r"a.csv, line 2: unexpected end of data"),
@@ -82,6 +88,17 @@ def test_faulty_files_are_refused_by_line(tmp_path, name, content, message):
     path = written(tmp_path / name, content)
     with pytest.raises(ValueError, match=message):
         text.read(path, ("en", "de"))
+
+
+def test_a_header_names_the_columns_in_any_case(tmp_path):
+    path = written(tmp_path / "a.tsv", "EN\tnote\tDe \none\t-\teins\n")
+    assert text.read(path, ("de", "en")) == [("eins", "one")]
+
+
+def test_no_empty_side_is_written(tmp_path):
+    with pytest.raises(ValueError, match="Pair 2 has an empty side"):
+        text.write(tmp_path / "a.tsv", [("a", "b"), ("c", " ")])
+    assert not (tmp_path / "a.tsv").exists()
 
 
 def test_faulty_pairs_of_files_are_refused_by_line(tmp_path):

@@ -160,6 +160,19 @@ def test_hoisted_gradient_equals_that_of_the_plain_loop(task, cell, attention):
         np.testing.assert_allclose(hoisted, plain, rtol=1e-4, atol=1e-5)
 
 
+def test_each_gate_starts_as_a_matrix_of_its_own():
+    """Keras' initializer, of all gates at once, would start them at half the size."""
+    decoder = Decoder(Recurrent(units=64))
+    decoder.build((None, None, 64), (None, 64), (None, None, 64))
+    alone = keras.initializers.GlorotUniform(seed=0)((64, 64)).numpy().std()
+    matrices = {w.path.split("/")[-1]: w.numpy() for w in decoder.weights}
+    for name in ("layer_0_kernel", "bridge"):
+        assert matrices[name].std() == pytest.approx(alone, rel=0.05)
+    # the recurrent one reads the last readout too: twice the inputs
+    spread = matrices["layer_0_recurrent_0"].std()
+    assert spread == pytest.approx(alone * np.sqrt(2 / 3), rel=0.05)
+
+
 def test_no_sentence_at_all_is_no_crash():
     """As a replica's share of a small batch may be; sizes unknown, as in `fit`."""
     shapes = [(None, 3), (None, None, 3), (None, None, 4), (None, None), (3, 1)]

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.regularizers import R1, DiffAugment, InstanceNoise, LeCam, augment, penalty
+from zoo.regularizers import (
+    R1,
+    DiffAugment,
+    InstanceNoise,
+    LeCam,
+    augment,
+    check_slopes,
+    penalty,
+)
+from zoo.wgan import GradientPenalty, WeightClipping
 
 
 def quadratic(points):
@@ -85,6 +94,24 @@ def test_says_what_is_wrong_with_a_policy():
         DiffAugment(("flip",))
     with pytest.raises(ValueError, match="Received policy='color'"):
         DiffAugment("color")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: R1(-1.0), "`weight` is 0 or more. Received weight=-1.0"),
+        (lambda: LeCam(weight=-5), "`weight` is 0 or more. Received weight=-5"),
+        (lambda: LeCam(decay=1.0), "`decay` is from 0 to below 1"),
+        (lambda: InstanceNoise(0.1, steps=0), "`steps` 1 or more.*steps=0"),
+        (lambda: GradientPenalty(-10.0), "`weight` is 0 or more"),
+        (lambda: WeightClipping(-1.0), "`limit` is above 0. Received limit=-1.0"),
+        (lambda: DiffAugment().augment(tf.zeros((3, 2)), 0), r"shape \(3, 2\)"),
+        (lambda: check_slopes([R1], None), "objects such as R1"),
+    ],
+)
+def test_says_what_is_wrong_with_a_number(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_several_add_up_and_none_is_nothing():

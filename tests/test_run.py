@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.contract import RunConfig
-from zoo.callbacks import Samples, StopAtNaN
+from zoo.callbacks import Checkpoint, Samples, StopAtNaN
 from zoo.data import images
 from zoo.run import Run
 from zoo.vae import VAE, Dense
@@ -96,6 +96,36 @@ def test_refuses_to_overwrite_or_to_resume_something_else(tmp_path):
     shorter = dataclasses.replace(config, run_dir=str(tmp_path / "two"), resume=True)
     with pytest.raises(ValueError, match="has 2 epochs already.* Received --epochs 1"):
         Run("vae", shorter, may_change=("epochs",))
+
+
+def test_a_run_killed_before_its_first_epoch_keeps_its_settings(tmp_path):
+    config = RunConfig(str(tmp_path), 1)
+    Run("vae", config).model(build)
+    again = dataclasses.replace(config, resume=True)
+    assert Run("vae", again).first_epoch == 0
+    with pytest.raises(ValueError, match="holds a run of vae, not of gan"):
+        Run("gan", again)
+    with pytest.raises(ValueError, match="seed was 0, is 5"):
+        Run("vae", dataclasses.replace(again, seed=5))
+
+
+def test_a_learning_rate_is_positive(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Config(RunConfig):
+        generator_rate: float = -1.0
+
+    with pytest.raises(ValueError, match="--generator-rate must be above 0.*-1.0"):
+        Run("gan", Config(str(tmp_path), 1))
+
+
+def test_a_best_value_that_is_no_number_is_beaten_by_any(tmp_path):
+    model = build()
+    checkpoint = Checkpoint(str(tmp_path), "loss")
+    checkpoint.set_model(model)
+    for epoch, loss in enumerate([np.nan, 2.0, np.nan, 3.0]):
+        checkpoint.on_epoch_begin(epoch)
+        checkpoint.on_epoch_end(epoch, {"loss": loss})
+    assert (checkpoint.best, checkpoint.best_epoch) == (2.0, 1)
 
 
 def test_a_log_ahead_of_its_checkpoint_is_cut_back(tmp_path):

@@ -260,6 +260,23 @@ def test_imagined_translations_follow_the_seed(trained):
     assert [one.text for one in cold] == trained.translate(sentences)
 
 
+def test_says_what_is_wrong_with_a_search(trained):
+    """In its own words, not wrapped by those of a graph."""
+    for options, error, message in (
+        ({"beam": 2, "n_best": 3}, ValueError, "^`n_best` hypotheses are chosen"),
+        ({"max_length": -1}, ValueError, "^`max_length` is 1 or more. Received: -1"),
+        ({"lenght": 3}, TypeError, "unexpected keyword argument 'lenght'$"),
+    ):
+        with pytest.raises(error, match=message):
+            trained.translate(["abc"], **options)
+    with pytest.raises(ValueError, match="^`temperature` is above 0"):
+        trained.imagine(["abc"], seed=0, temperature=0.0)
+    with pytest.raises(ValueError, match="Texts are strings.*b'abc'"):
+        trained.translate([b"abc"])
+    with pytest.raises(ValueError, match="`zoo.vocabulary.Vocabulary`. Received"):
+        Seq2Seq("en", "de")
+
+
 def test_n_best_are_different_and_in_order(trained):
     (found,) = trained.hypotheses(["abcd"], beam=5, n_best=5, alpha=0.0)
     assert len({one.text for one in found}) == 5
@@ -275,7 +292,7 @@ def test_empty_sentences_and_foreign_letters_are_translated(trained):
 
 
 def test_a_single_string_is_refused(trained):
-    with pytest.raises(ValueError, match="A list of sentences is needed"):
+    with pytest.raises(ValueError, match="Several strings are needed"):
         trained.translate("abc")
 
 

@@ -366,7 +366,7 @@ def test_constructor_refuses(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sentences": "one string", "size": 9}, "several strings"),
+        ({"sentences": "one string", "size": 9}, "Several strings"),
         ({"sentences": ["a"], "size": 5}, "room for pieces.*4 reserved.*Received: 5"),
         ({"sentences": ["", " "], "size": 9}, "no text to learn from"),
         ({"sentences": ["a"], "size": 9, "level": "?"}, "level must be one of"),
@@ -377,10 +377,21 @@ def test_learning_refuses(arguments, message):
         Vocabulary.learn(**arguments)
 
 
+@pytest.mark.parametrize("text", [b"bytes", None, 7])
+def test_only_strings_are_texts(text):
+    letters = Vocabulary.learn(["ab"], 10, "character")
+    for function in (letters.encode, lambda texts: Vocabulary.learn(texts, 9)):
+        with pytest.raises(ValueError, match=r"Texts are strings.*Received: "):
+            function(["a", text])
+
+
 def test_use_refuses():
     vocabulary = Vocabulary((*SPECIALS, "a"))
-    with pytest.raises(ValueError, match="several strings"):
+    with pytest.raises(ValueError, match="Several strings"):
         vocabulary.encode("a")
+    for encode in (vocabulary.encode, vocabulary.encode_tf):
+        with pytest.raises(ValueError, match="max_length is 1 or more. Received: 0"):
+            encode(["a"], max_length=0)
     for wrong in (5, -1):
         with pytest.raises(ValueError, match=f"from 0 to 4. Received: .{wrong}."):
             vocabulary.decode([[4, wrong]])

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -28,7 +29,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, directory, monitor="val_loss", state=None):
         super().__init__()
-        self.directory = directory
+        self.directory = Path(directory)
         self.monitor = monitor
         state = state or {}
         self.best = state.get("best")
@@ -50,7 +51,7 @@ class Checkpoint(keras.callbacks.Callback):
                     "another `monitor`."
                 )
             value = float(logs[self.monitor])
-            if self.best is None or value < self.best:
+            if self.best is None or value < self.best or np.isnan(self.best):
                 self.best, self.best_epoch = value, epoch
                 with whole(self.directory / "best.keras") as path:
                     self.model.save(path)
@@ -87,7 +88,7 @@ class Samples(keras.callbacks.Callback):
 
     def __init__(self, directory, draw, tensorboard=None):
         super().__init__()
-        self.directory = directory
+        self.directory = Path(directory)
         self.draw = draw
         self.tensorboard = tensorboard
 
@@ -178,7 +179,8 @@ class CollapseWatch(keras.callbacks.Callback):
             between two real ones.
 
     Raises:
-        ValueError: If `action` is none of these, or `"restore"` without `best`.
+        ValueError: If `action` is none of these, or `"restore"` without `best`, or if
+            `real` examples are all alike.
 
     Example:
         >>> watch = CollapseWatch(extractor.extract, real, lambda m: m.sample(1000))
@@ -213,6 +215,11 @@ class CollapseWatch(keras.callbacks.Callback):
         self.best = best
         features, logits = extract(np.asarray(real))
         self.real_diversity = diversity(features)
+        if not self.real_diversity:
+            raise ValueError(
+                "`real` examples are what the diversity of samples is compared with, "
+                f"and these are all alike. Received: {len(features)} examples."
+            )
         self.real_classes = None if logits is None else np.unique(logits.argmax(axis=1))
         self.warnings = []
         self.bad_looks = 0
@@ -253,7 +260,9 @@ class CollapseWatch(keras.callbacks.Callback):
         if self.action == "warn" or self.bad_looks < self.patience:
             return
         self.model.stop_training = True
-        if self.action == "restore":
+        if self.action == "restore" and not Path(self.best).exists():
+            print(f"step {self.step:,}: stopped; there is no {self.best} yet")
+        elif self.action == "restore":
             self.model.load_weights(self.best)
             print(f"step {self.step:,}: stopped, and back to {self.best}")
         else:
@@ -264,17 +273,17 @@ class CollapseWatch(keras.callbacks.Callback):
         features, logits = self.extract(np.asarray(self.draw(self.model)))
         share = diversity(features) / self.real_diversity
         self.values = {"diversity": share}
-        missing, seen = [], 2
+        missing, same = [], False
         if logits is not None:
             labels = logits.argmax(axis=1)
             modes = mode_coverage(labels, logits.shape[1])
             frequencies = np.bincount(labels) / len(labels)
             frequencies = frequencies[frequencies > 0]
             entropy = -float((frequencies * np.log(frequencies)).sum())
-            seen = modes.covered
-            self.values |= {"modes": seen, "class_entropy": entropy}
+            self.values |= {"modes": modes.covered, "class_entropy": entropy}
             missing = sorted(set(self.real_classes) & set(modes.missing))
-        if seen == 1 and len(self.real_classes) > 1:
+            same = modes.covered == 1 and len(self.real_classes) > 1
+        if same:
             yield f"complete collapse: every sample is of class {labels[0]}"
         elif share < self.COMPLETE:
             yield (

@@ -230,7 +230,8 @@ class CGAN(AdversarialModel):
         """
         conditions = tf.convert_to_tensor(conditions)
         if conditions.dtype.is_integer and conditions.shape.rank == 1:
-            classes = tf.cast(self.condition_dim, conditions.dtype)
+            conditions = tf.cast(conditions, tf.int64)  # bytes cannot count beyond 255
+            classes = tf.cast(self.condition_dim, tf.int64)
             limits = f"Labels run from 0 to {self.condition_dim - 1}."
             tf.debugging.assert_non_negative(conditions, limits)
             tf.debugging.assert_less(conditions, classes, limits)
@@ -265,6 +266,11 @@ class CGAN(AdversarialModel):
         if conditions is None:
             conditions = np.arange(count) % self.condition_dim
         conditions = np.asarray(conditions)
+        if conditions.ndim == 0 or len(conditions) != count:
+            raise ValueError(
+                f"Each of the {count} examples needs a condition. Received: shape "
+                f"{conditions.shape}."
+            )
         if conditions.dtype.kind in "iu" and conditions.ndim == 1:
             unknown = np.setdiff1d(conditions, range(self.condition_dim))
             if len(unknown):

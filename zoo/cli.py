@@ -111,7 +111,7 @@ def evaluate(
     if not compares:
         results = module.evaluate(model, module.Config(**_tuples(config)))
         print(report.table(results.items()))
-        print(f"({module.PROTOCOL})")
+        print(report.remark(module.PROTOCOL))
     else:
         silent_start()
         from zoo import quality
@@ -128,10 +128,14 @@ def evaluate(
             extractor = extractor or quality.CLASSIFIERS.get(config["data"], "")
         else:
             reals, fakes = (images.load(d, "all", size=size)[0] for d in (real, fake))
+        if source and not extractor:  # as after training
+            by = quality.extractor_of(config["data"])
+        else:
+            by = find_extractor(extractor, weights, resize)
         results = compare(
             reals,
             fakes,
-            find_extractor(extractor, weights, resize),
+            by,
             wanted,
             resamples=intervals,
             cache=cache,
@@ -264,6 +268,8 @@ def translate(
 ) -> None:
     """Translates sentences: `zoo translate runs/dates "3 March 2024"`.
 
+    An empty line stays one.
+
     Args:
         source: name of a preset, or folder of a run
         sentences: to translate, each in quotes; by default lines of standard input
@@ -276,13 +282,17 @@ def translate(
     model, _, config = load(source)
     if not hasattr(model, "translate"):
         raise WrongUse(f"{source} does not translate.")
-    lines = list(sentences) or sys.stdin.read().splitlines()
+    lines = list(sentences) or [line.rstrip("\n") for line in sys.stdin]
     options = {
         "beam": config["beam"] if beam is None else beam,
         "alpha": config["alpha"] if alpha is None else alpha,
     }
-    for best in model.hypotheses(lines, n_best=n_best, **options):
-        for text, score in best:
+    full = [line for line in lines if line.strip()]
+    found = iter(model.hypotheses(full, n_best=n_best, **options))
+    for line in lines:
+        if n_best > 1 and len(lines) > 1:
+            print(line)
+        for text, score in next(found) if line.strip() else [("", 0.0)]:
             print(text if n_best == 1 else f"{score:9.3f}  {text}")
 
 
@@ -311,7 +321,7 @@ def export(
         print(f"{config['data']} is not at hand: files are compared on drawn inputs.")
         examples = {}
     artifacts = exporter.export(model, directory, examples, formats, version)
-    print(exporter.describe(artifacts))
+    print(exporter.describe(artifacts, formats))
     print(f"Wrote {directory}")
 
 
@@ -440,6 +450,16 @@ def run_recipe(name: str, flags: list[str]) -> None:
     import_recipe(name).main(config)
 
 
+def resumable(argv: list[str]) -> bool:
+    """Returns whether a command line trains by a recipe that knows `--resume`."""
+    return (
+        argv[:1] == ["train"]
+        and argv[1:2] != []
+        and argv[1] in catalog()
+        and hasattr(importlib.import_module(f"recipes.{argv[1]}").Config, "resume")
+    )
+
+
 def settings(name: str, flags: list[str], **default):
     """Returns the configuration of a recipe that flags stand for."""
     recipe = import_recipe(name)
@@ -546,6 +566,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"zoo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("zoo: interrupted. --resume continues a training run.", file=sys.stderr)
+        hint = " --resume continues the run." if resumable(argv) else ""
+        print(f"zoo: interrupted.{hint}", file=sys.stderr)
         return 130
     return 0

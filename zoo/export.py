@@ -331,17 +331,26 @@ def agreement(expected, actual):
     return float(np.mean(np.all(same, axis=0))) if same else 1.0
 
 
-def describe(artifacts):
-    """Returns one aligned line for each artifact, and what is missing, for people."""
+def describe(artifacts, formats=None):
+    """Returns one aligned line for each artifact, and what is missing, for people.
+
+    Args:
+        artifacts: What `export` returned.
+        formats: What it was asked for.
+    """
     lines = [
         f"  {_label(a):22} {a.endpoint:11} {a.bytes / 2**20:6.2f} MiB   "
         f"largest difference {a.largest:.1e}, rms {a.rms:.1e}"
         + (f", {a.agreement:.0%} of rows the same" if a.agreement < 1 else "")
         for a in artifacts
     ]
-    left_out = [f for f in LITERT_FORMATS if f not in {a.format for a in artifacts}]
+    made = {artifact.format for artifact in artifacts}
+    left_out = [f for f in formats or LITERT_FORMATS if f not in made]
     if left_out:
-        lines.append(f"  not written: {', '.join(left_out)}")
+        lines.append(
+            f"  not written: {', '.join(left_out)} (too far from the model, or unfit "
+            "for its loops)"
+        )
     return "\n".join(lines)
 
 

@@ -1,7 +1,9 @@
 """Files and folders that appear whole or not at all.
 
 Everything the zoo writes is written beside its place and renamed into it, so a kill
-or a full disk never leaves a half-written file under a name somebody will read.
+or a full disk never leaves a half-written file under a name somebody will read. A kill
+may leave what was being written under a hidden name, `.PID.name`, and, in the moment
+when a folder takes the place of another, the old one as `.PID.old.name`.
 """
 
 import contextlib

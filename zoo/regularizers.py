@@ -7,6 +7,8 @@ its loss (`penalty`), or restrains its weights (`constrain`); by default it does
 the three. Spectral normalization is part of the networks, see `zoo.networks`.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -57,6 +59,16 @@ class Regularizer(keras.layers.Layer):
         return config
 
 
+def check_weight(weight):
+    """Refuses a negative or infinite weight of a penalty.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"`weight` is 0 or more. Received weight={weight}.")
+
+
 def augment(regularizers, images, step):
     """Returns images after all regularizers' `augment`, in order."""
     for regularizer in regularizers:
@@ -78,8 +90,14 @@ def check_slopes(regularizers, networks):
         networks: Of `zoo.networks`.
 
     Raises:
-        ValueError: If there is one and the discriminator has batch statistics.
+        ValueError: If there is one and the discriminator has batch statistics, or if
+            something is no regularizer.
     """
+    for regularizer in regularizers:
+        if not isinstance(regularizer, Regularizer):
+            raise ValueError(
+                f"Regularizers are objects such as R1(1.0). Received: {regularizer!r}."
+            )
     penalties = [type(r).__name__ for r in regularizers if r.takes_slopes]
     if penalties and networks.has_batch_statistics:
         raise ValueError(
@@ -126,6 +144,7 @@ class R1(Regularizer):
 
     def __init__(self, weight=1.0, **kwargs):
         super().__init__(**kwargs)
+        check_weight(weight)
         self.weight = weight
 
     def penalty(self, discriminate, real, fake, real_logits, fake_logits):
@@ -153,6 +172,9 @@ class LeCam(Regularizer):
 
     def __init__(self, weight=0.01, decay=0.99, **kwargs):
         super().__init__(**kwargs)
+        check_weight(weight)
+        if not 0 <= decay < 1:
+            raise ValueError(f"`decay` is from 0 to below 1. Received decay={decay}.")
         self.weight = weight
         self.decay = decay
         self.real_mean = self._mean("real_mean")
@@ -197,6 +219,11 @@ class InstanceNoise(Regularizer):
 
     def __init__(self, stddev=0.1, steps=10_000, **kwargs):
         super().__init__(**kwargs)
+        if not 0 <= stddev < math.inf or steps < 1:
+            raise ValueError(
+                "`stddev` is 0 or more and `steps` 1 or more. Received "
+                f"stddev={stddev}, steps={steps}."
+            )
         self.stddev = stddev
         self.steps = steps
         self.seed_generator = keras.random.SeedGenerator()
@@ -243,7 +270,16 @@ class DiffAugment(Regularizer):
         self.seed_generator = keras.random.SeedGenerator()
 
     def augment(self, images, step):
-        """Returns `(batch, height, width, channels)` images, each changed anew."""
+        """Returns `(batch, height, width, channels)` images, each changed anew.
+
+        Raises:
+            ValueError: If they are points.
+        """
+        if len(images.shape) != 4:
+            raise ValueError(
+                "DiffAugment changes images, (batch, height, width, channels). "
+                f"Received: shape {images.shape}."
+            )
         for name in self.policy:
             images = getattr(self, name)(images)
         return images

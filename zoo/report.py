@@ -27,6 +27,11 @@ def table(rows):
     return "\n".join(f"  {name:{width}}  {value}" for name, value in rows)
 
 
+def remark(text):
+    """Returns a long text in brackets, in lines that fit a terminal."""
+    return textwrap.fill(f"({text})", 88, break_long_words=False)
+
+
 def card(facts):
     """Lays out a preset's card for people.
 
@@ -51,6 +56,12 @@ def card(facts):
         + (f", {e['agreement']:.1%} the same" if e.get("agreement", 1) < 1 else "")
         for e in facts["exports"]
     ]
+    endpoints = {e["endpoint"] for e in facts["exports"]}
+    use = []
+    if "translate" in endpoints:
+        use.append(f'zoo translate {facts["name"]} "..."')
+    if endpoints & {"generate", "decode"}:
+        use.append(f"zoo sample {facts['name']}")
     settings = ", ".join(f"{k}={v}" for k, v in facts["config"].items())
     sections = {
         facts["name"]: [facts["summary"]],
@@ -67,6 +78,7 @@ def card(facts):
         "Use": [
             f"model = zoo.presets.load({facts['name']!r})",
             f"zoo evaluate {facts['name']}",
+            *use,
         ],
     }
     fill = textwrap.TextWrapper(

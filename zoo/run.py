@@ -40,14 +40,18 @@ class Run:
         first_epoch: Epochs already done; 0 unless resuming.
 
     Raises:
-        ValueError: If `epochs` is below 1 or what a run to resume has done, if the
-            folder holds a run and `resume` is off, if there is none to resume, or if
-            its settings were others.
+        ValueError: If `epochs` is below 1 or what a run to resume has done, if a
+            learning rate is not positive, if the folder holds a run and `resume` is
+            off, if there is none to resume, or if its settings were others.
     """
 
     def __init__(self, recipe, config, may_change=()):
         if config.epochs < 1:
             raise ValueError(f"--epochs must be 1 or more. Received {config.epochs}.")
+        for name, value in dataclasses.asdict(config).items():
+            if name.endswith("_rate") and not value > 0:
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} must be above 0. Received {value}.")
         self.recipe = recipe
         self.config = dataclasses.asdict(config)
         self.directory = Path(config.run_dir)
@@ -68,9 +72,7 @@ class Run:
                     "or give the new one another --run-dir."
                 )
             return None
-        if not saved:
-            if (self.directory / "config.json").exists():
-                return None  # killed before its first epoch was over
+        if not (self.directory / "config.json").exists():
             raise ValueError(
                 f"There is no run to resume in {self.directory}. Leave out --resume to "
                 "start one."
@@ -95,6 +97,8 @@ class Run:
                 f"The run in {self.directory} had other settings: {difference}. Resume "
                 "with the same ones, or start afresh in another --run-dir."
             )
+        if not saved:
+            return None  # killed before its first epoch was over
         self.checkpoint_folder = saved[-1].parent
         return json.loads(saved[-1].read_text("utf-8"))
 
@@ -208,7 +212,7 @@ class Run:
             "protocol": protocol,
         }
         table = report.table(metrics["best"].items())
-        print(f"\nTest data, best epoch:\n{table}\n({protocol})\n")
+        print(f"\nTest data, best epoch:\n{table}\n{report.remark(protocol)}\n")
         paths = draw(chosen)
         facts = self.finish(chosen, metrics, examples_per_epoch)
         folder = self.directory / "export"

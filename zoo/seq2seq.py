@@ -14,6 +14,7 @@ them.
 """
 
 import dataclasses
+import functools
 import math
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from zoo import decoding
 from zoo.layers import Settings, register
 from zoo.recurrent import Decoder, Encoder, Recurrent
 from zoo.training import mean_over_replicas, means, minimize, next_seed, track, uniform
-from zoo.vocabulary import END, PADDING, START
+from zoo.vocabulary import END, PADDING, START, Vocabulary
 
 #: Tokens after which a translation is cut, unless another number is asked for.
 MAX_LENGTH = 128
@@ -144,12 +145,16 @@ class Seq2Seq(keras.Model):
         al. 2013, https://arxiv.org/abs/1211.5063).
 
     Example:
-        vocabulary = Vocabulary.learn(["one two", "1 2"], size=20)
-        model = Seq2Seq(vocabulary, vocabulary, embedding_dim=32, tied="all")
-        model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0))
-        model.fit(batches, epochs=10)
-        model.translate(["one two"], beam=5)
+        >>> vocabulary = Vocabulary.learn(["one two", "1 2"], size=20)
+        >>> model = Seq2Seq(vocabulary, vocabulary, embedding_dim=32, tied="all")
+        >>> model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0))
+        >>> ids = [vocabulary.encode(side) for side in (["one two"], ["1 2"])]
+        >>> history = model.fit(text.batches(*ids, batch_size=1, seed=0), epochs=10)
+        >>> model.translate(["one two"], beam=5)
     """
+
+    #: LiteRT unpacks float16 weights anew at every token: several times as slow.
+    preset_formats = ("float32", "dynamic")
 
     def __init__(
         self,
@@ -163,6 +168,12 @@ class Seq2Seq(keras.Model):
         teaching=None,
         **kwargs,
     ):
+        vocabularies = source_vocabulary, target_vocabulary
+        if not all(isinstance(one, Vocabulary) for one in vocabularies):
+            raise ValueError(
+                "`source_vocabulary` and `target_vocabulary` are each a "
+                f"`zoo.vocabulary.Vocabulary`. Received: {vocabularies}."
+            )
         if tied not in ("none", "decoder", "all") or embedding_dim < 1:
             raise ValueError(
                 "`tied` is 'none', 'decoder' or 'all', and `embedding_dim` a count. "
@@ -376,8 +387,8 @@ class Seq2Seq(keras.Model):
             `zoo.decoding.Hypotheses` of shape `(batch, n_best)`.
 
         Raises:
-            ValueError: If `beta` is not 0 for a model without attention, or `n_best`
-                is not from 1 to `beam`.
+            ValueError: If `beta` is not 0 for a model without attention, `n_best` is
+                not from 1 to `beam`, or `max_length` is below 1.
         """
         if beta and not self.attention:
             raise ValueError(
@@ -385,9 +396,9 @@ class Seq2Seq(keras.Model):
                 f"without. Received beta={beta}."
             )
         step, state, memory = self.stepper(source, cover=bool(beta))
-        ends = {"start": START, "end": END, "max_length": max_length}
+        bounds = ends(max_length)
         if beam == 1 and n_best == 1:
-            found = decoding.greedy(step, state, memory, **ends)
+            found = decoding.greedy(step, state, memory, **bounds)
             return decoding.Hypotheses(*(tf.expand_dims(part, 1) for part in found))
 
         def bonus(state):
@@ -397,7 +408,7 @@ class Seq2Seq(keras.Model):
             step,
             state,
             memory,
-            **ends,
+            **bounds,
             beam=beam,
             alpha=alpha,
             bonus=bonus if beta else None,
@@ -418,20 +429,10 @@ class Seq2Seq(keras.Model):
             For each sentence a list of `Translation`, the best first.
 
         Raises:
-            ValueError: If `n_best` is not from 1 to `beam`.
+            ValueError: As `search`.
         """
-        beam, n_best = (options.get(name, 1) for name in ("beam", "n_best"))
-        if not 1 <= n_best <= beam:  # here, as a graph would wrap the words
-            raise ValueError(
-                "`beam` is 1 or more and `n_best` from 1 to `beam`. Received: "
-                f"beam={beam}, n_best={n_best}."
-            )
-        key = tuple(sorted(options.items()))
-        if key not in self.searches:
-            self.searches[key] = tf.function(
-                lambda source: self.search(source, **options), [IDS]
-            )
-        return self._by_batches(sentences, batch_size, self.searches[key])
+        search = self._compiled("search", [IDS], **options)
+        return self._by_batches(sentences, batch_size, search)
 
     def translate(self, sentences, beam=1, **options):
         """Translates sentences.
@@ -463,13 +464,8 @@ class Seq2Seq(keras.Model):
         Returns:
             List of `Translation`.
         """
-
-        @tf.function(input_signature=[IDS, tf.TensorSpec((), tf.int32)])
-        def draw(source, seed):
-            ends = {"start": START, "end": END, "max_length": max_length}
-            drawn = decoding.sample(*self.stepper(source), seed=seed, **ends, **options)
-            return decoding.Hypotheses(*(tf.expand_dims(part, 1) for part in drawn))
-
+        inputs = [IDS, tf.TensorSpec((), tf.int32)]
+        draw = self._compiled("draw", inputs, max_length=max_length, **options)
         seeds = np.random.default_rng(seed)  # one a batch, or all would draw the same
 
         def search(source):
@@ -477,12 +473,27 @@ class Seq2Seq(keras.Model):
 
         return [one for (one,) in self._by_batches(sentences, batch_size, search)]
 
+    def draw(self, source, seed, max_length=MAX_LENGTH, **options):
+        """Draws a translation of token ids; arguments as for `search`, `imagine`."""
+        step, state, memory = self.stepper(source)
+        options |= ends(max_length)
+        drawn = decoding.sample(step, state, memory, seed=seed, **options)
+        return decoding.Hypotheses(*(tf.expand_dims(part, 1) for part in drawn))
+
+    def _compiled(self, name, inputs, **options):
+        """Returns a method with some options as a graph, made once for each set."""
+        key = name, *sorted(options.items())
+        if key not in self.searches:
+            # Without autograph, which would wrap the words of an error.
+            self.searches[key] = tf.function(
+                functools.partial(getattr(self, name), **options),
+                inputs,
+                autograph=False,
+            )
+        return self.searches[key]
+
     def _by_batches(self, sentences, batch_size, search):
         """Returns a list of `Translation` for each sentence."""
-        if isinstance(sentences, str):
-            raise ValueError(
-                f"A list of sentences is needed. Received one string: {sentences!r}."
-            )
         ids = self.source_vocabulary.encode(sentences)
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         found = [None] * len(ids)
@@ -560,9 +571,6 @@ class Seq2Seq(keras.Model):
             "translate": (translate, [sentences]),
             **self.step_signatures(None, None, None),
         }
-
-    #: LiteRT unpacks float16 weights anew at every token: several times as slow.
-    preset_formats = ("float32", "dynamic")
 
     def device_signatures(self):
         """Returns the endpoints of the LiteRT files, of fixed sizes.
@@ -673,6 +681,17 @@ def before(target):
     """Returns the token before each target token, `START` before the first."""
     start = tf.fill([tf.shape(target)[0], 1], tf.constant(START, target.dtype))
     return tf.concat([start, target[:, :-1]], axis=1)
+
+
+def ends(max_length):
+    """Returns where all searches begin and end, as `zoo.decoding` takes it.
+
+    Raises:
+        ValueError: If `max_length` is below 1.
+    """
+    if max_length < 1:
+        raise ValueError(f"`max_length` is 1 or more. Received: {max_length}.")
+    return {"start": START, "end": END, "max_length": max_length}
 
 
 def pair(data):

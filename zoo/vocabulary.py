@@ -162,8 +162,7 @@ class Vocabulary:
         Source:
             Sennrich et al. 2016, https://arxiv.org/abs/1508.07909.
         """
-        if isinstance(sentences, str):
-            raise ValueError("sentences must be several strings. Received one string.")
+        sentences = _texts(sentences)
         settings = {
             "level": level,
             "lowercase": lowercase,
@@ -204,12 +203,14 @@ class Vocabulary:
 
         Returns:
             A list of integers for each text.
+
+        Raises:
+            ValueError: If these are no strings, or `max_length` is below 1.
         """
-        if isinstance(sentences, str):
-            raise ValueError("encode takes several strings. Received one string.")
+        _check_length(max_length)
         return [
             self._cut(text)[: None if max_length is None else max_length - 1] + [END]
-            for text in sentences
+            for text in _texts(sentences)
         ]
 
     def decode(self, ids):
@@ -243,6 +244,7 @@ class Vocabulary:
             All places where the cuts fall are found in log2(length) steps by pointer
             jumping: Hillis & Steele 1986, https://doi.org/10.1145/7902.7903.
         """
+        _check_length(max_length)
         codes = normal_codes(strings, self.lowercase, self.persian, lead=self._leads)
         ids, lengths = self._longest_matches(codes)
         reached = _jump(codes, lengths)
@@ -395,6 +397,30 @@ class Vocabulary:
             goes_on, step, (0, tf.zeros([count], tf.int32), unknown, missed)
         )
         return ids, lengths
+
+
+def _texts(sentences):
+    """Returns a list of strings.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if isinstance(sentences, str | bytes):
+        raise ValueError(f"Several strings are needed. Received one: {sentences!r}.")
+    sentences = list(sentences)
+    for text in sentences:
+        if not isinstance(text, str):
+            raise ValueError(
+                "Texts are strings; bytes become one by `.decode()`. Received: "
+                f"{text!r}."
+            )
+    return sentences
+
+
+def _check_length(max_length):
+    """Refuses a length that leaves no room for the end."""
+    if max_length is not None and max_length < 1:
+        raise ValueError(f"max_length is 1 or more. Received: {max_length}.")
 
 
 def _reserved(byte_fallback):

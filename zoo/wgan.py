@@ -26,6 +26,7 @@ from zoo.regularizers import (
     Regularizer,
     augment,
     check_slopes,
+    check_weight,
     penalty,
     squared_slopes,
 )
@@ -59,6 +60,7 @@ class GradientPenalty(Regularizer):
 
     def __init__(self, weight=10.0, target=1.0, one_sided=False, **kwargs):
         super().__init__(**kwargs)
+        check_weight(weight)
         self.weight = weight
         self.target = target
         self.one_sided = one_sided
@@ -102,6 +104,8 @@ class WeightClipping(Regularizer):
 
     def __init__(self, limit=0.01, **kwargs):
         super().__init__(**kwargs)
+        if not limit > 0:
+            raise ValueError(f"`limit` is above 0. Received limit={limit}.")
         self.limit = limit
 
     def constrain(self, variables):

@@ -95,7 +95,8 @@ def splits(name, size=None, channels=None, share=0.05):
         channels: As for `load`.
         share: Of the training images, which of them is held out to validate with: the
             best epoch is chosen on it, so that the test images are for the end. At
-            most 100,000 times this share; always the same images.
+            least 2, which have a variance, and at most 100,000 times this share;
+            always the same images.
 
     Returns:
         Three pairs `(images, labels)`, as `load` returns them.
@@ -103,7 +104,7 @@ def splits(name, size=None, channels=None, share=0.05):
     settings = {"size": size, "channels": channels}
     pixels, labels = load(name, "train", **settings)
     order = np.random.default_rng(0).permutation(len(labels))
-    count = max(1, min(round(100_000 * share), int(len(labels) * share + 1e-9)))
+    count = max(2, min(round(100_000 * share), int(len(labels) * share + 1e-9)))
     train, validation = order[count:], order[:count]
     return (
         (pixels[train], labels[train]),

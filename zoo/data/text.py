@@ -6,6 +6,7 @@ ids = [vocabulary.encode(side) for side in zip(*pairs)]
 model.fit(text.batches(ids[0], ids[1], 64, seed=0), epochs=10)
 """
 
+import codecs
 import csv
 import dataclasses
 import gzip
@@ -14,6 +15,7 @@ import io
 import re
 import unicodedata
 import xml.etree.ElementTree as xml
+import zlib
 from collections import Counter, defaultdict
 from importlib import resources
 from pathlib import Path
@@ -345,15 +347,20 @@ def padding_share(dataset):
 
 
 def write(path, pairs):
-    """Writes pairs as a `.tsv` file, or `.tsv.gz`; `read` gives the same pairs back.
+    """Writes pairs as a `.tsv` file, or `.tsv.gz`, that `read` can read.
 
     Args:
         path: Of the file.
-        pairs: `(source, target)` strings; tabs and line ends become spaces.
+        pairs: `(source, target)` strings; white space of any kind becomes one space.
+
+    Raises:
+        ValueError: If a side is empty.
     """
-    lines = "".join(
-        "\t".join(" ".join(side.split()) for side in pair) + "\n" for pair in pairs
-    )
+    rows = [[" ".join(side.split()) for side in pair] for pair in pairs]
+    for number, row in enumerate(rows, 1):
+        if not all(row):
+            raise ValueError(f"Pair {number} has an empty side. Received: {row}.")
+    lines = "".join("\t".join(row) + "\n" for row in rows)
     data = lines.encode()
     # No time in the header: the same pairs give the same file.
     Path(path).write_bytes(
@@ -433,7 +440,16 @@ def _lines(path):
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
     if str(path).endswith(".gz"):
-        data = gzip.decompress(data)
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path} is no whole gzip file: {error}.") from None
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise ValueError(
+            f"{path} is UTF-16. Convert it, as with `iconv -f UTF-16 -t UTF-8`."
+        )
+    if not data.strip():
+        raise ValueError(f"{path} is empty.")
     # Only line feeds part lines: U+2028 and the like may be in a sentence.
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):
         try:
@@ -480,11 +496,15 @@ def _read_table(path, languages, delimiter):
     else:  # a quote in a TSV is a quote
         rows = ((number, line.split("\t")) for number, line in lines)
     pairs, columns = [], (0, 1)
+    wanted = [language.lower() for language in languages or ()]
     try:
         for number, row in rows:
-            if not pairs and languages and set(languages) <= set(row):
-                columns = [row.index(language) for language in languages]
-                languages = None  # the header has been read
+            if not any(map(str.strip, row)):
+                raise ValueError(f"{path}, line {number} is empty. Remove it.")
+            names = [name.strip().lower() for name in row]
+            if not pairs and wanted and set(wanted) <= set(names):
+                columns = [names.index(language) for language in wanted]
+                wanted = None  # the header has been read
                 continue
             if len(row) <= max(columns):
                 raise ValueError(
