@@ -14,7 +14,6 @@ them.
 """
 
 import dataclasses
-import functools
 import math
 from typing import NamedTuple
 
@@ -482,13 +481,11 @@ class Seq2Seq(keras.Model):
 
     def _compiled(self, name, inputs, **options):
         """Returns a method with some options as a graph, made once for each set."""
-        key = name, *sorted(options.items())
+        key, method = (name, *sorted(options.items())), getattr(self, name)
         if key not in self.searches:
             # Without autograph, which would wrap the words of an error.
             self.searches[key] = tf.function(
-                functools.partial(getattr(self, name), **options),
-                inputs,
-                autograph=False,
+                lambda *inputs: method(*inputs, **options), inputs, autograph=False
             )
         return self.searches[key]
 
