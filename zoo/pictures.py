@@ -152,10 +152,10 @@ def write_alignment(path, weights, source_pieces, target_pieces):
         axes = figure.add_subplot()
         axes.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, aspect="equal")
         axes.set_xticks(range(columns), source_pieces)
-        for label in axes.get_xticklabels():  # a letter on its side is hard to read
-            label.set_rotation(0 if len(label.get_text()) == 1 else 90)
         axes.set_yticks(range(rows), target_pieces)
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
+        for label in axes.get_xticklabels():  # a letter on its side is hard to read
+            label.set_rotation(0 if len(label.get_text()) == 1 else 90)
         FigureCanvasAgg(figure)
         figure.savefig(beside, bbox_inches="tight")
 
