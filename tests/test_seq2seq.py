@@ -331,11 +331,12 @@ def test_says_what_is_wrong_with_the_teaching(settings, message):
 
 
 def test_penalties_are_of_beams(trained):
-    sentences, reversed_ = reversals(6, seed=4)
+    sentences, expected = reversals(100, seed=4)
     plain, covered = (
         trained.hypotheses(sentences, beam=3, alpha=0.0, beta=beta) for beta in (0, 0.1)
     )
-    assert [best.text for best, *_ in covered] == reversed_
+    found = [best.text for best, *_ in covered]
+    assert np.mean(np.array(found) == expected) > 0.9  # as without
     # A penalty, but none that grows with what another sentence is padded by.
     (alone,) = trained.hypotheses(sentences[:1], beam=3, alpha=0.0, beta=0.1)
     assert alone[0].score == pytest.approx(covered[0][0].score, rel=1e-4)
