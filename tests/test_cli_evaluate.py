@@ -12,6 +12,8 @@ from PIL import Image
 from zoo import cli, presets
 from zoo.classifier import Classifier
 from zoo.data import images
+from zoo.gan import GAN
+from zoo.networks import DCGAN
 
 
 @pytest.fixture
@@ -118,6 +120,17 @@ def test_a_file_of_the_zoo_registers_its_own_class():
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "1"
+
+
+def test_a_run_on_own_images_is_measured_as_after_its_training(folders, capsys):
+    run = folders / "run"
+    run.mkdir()
+    GAN((8, 8, 1), 2, DCGAN((4,))).save(run / "model.keras")
+    config = {"data": str(folders / "real"), "size": None, "channels": None}
+    (run / "report.json").write_text(json.dumps({"recipe": "gan", "config": config}))
+    flags = ["--cache", str(folders / "cache"), "--report-dir", str(folders / "out")]
+    assert cli.main(["evaluate", str(run), "--metrics", "fid", *flags]) == 0
+    assert "fid_pixels_8x8" in capsys.readouterr().out
 
 
 def test_folders_need_an_extractor(folders, capsys):

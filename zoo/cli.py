@@ -85,7 +85,8 @@ def evaluate(
         fake: folder of generated images, without a source
         metrics: of fid, fid_infinity, kid, is, prdc, prd, swd, diversity, modes
         extractor: preset of a classifier, inception_v3_keras, inception_2015,
-            efficientnet_lite0, a .keras file or a SavedModel; known for a source's data
+            efficientnet_lite0, a .keras file or a SavedModel; by default what a source
+            was measured by after its training
         weights: file of the extractor's weights, where it needs one
         resize: how images are brought to the extractor's size
         size: height and width that folders of several sizes are cropped to

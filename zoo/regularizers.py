@@ -136,6 +136,9 @@ class R1(Regularizer):
         weight: The paper's gamma. On images in [0, 1] slopes are twice those on images
             in [-1, 1]: a published weight of 10 is 2.5 here.
 
+    Raises:
+        ValueError: If `weight` is negative.
+
     Source:
         Mescheder et al. 2018, https://arxiv.org/abs/1801.04406, equation 9.
     """
@@ -165,6 +168,9 @@ class LeCam(Regularizer):
     Args:
         weight: Dimensionless.
         decay: Of the running means of the logits.
+
+    Raises:
+        ValueError: If `weight` is negative or `decay` not from 0 to below 1.
 
     Source:
         Tseng et al. 2021, https://arxiv.org/abs/2104.03310, equation 4.
@@ -211,6 +217,9 @@ class InstanceNoise(Regularizer):
     Args:
         stddev: Of the noise at the start, in units of the examples.
         steps: Updates of the discriminator over which it falls to 0 along a line.
+
+    Raises:
+        ValueError: If `stddev` is negative or `steps` below 1.
 
     Source:
         Arjovsky & Bottou 2017, https://arxiv.org/abs/1701.04862, section 3; Sonderby

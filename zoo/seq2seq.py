@@ -473,7 +473,20 @@ class Seq2Seq(keras.Model):
         return [one for (one,) in self._by_batches(sentences, batch_size, search)]
 
     def draw(self, source, seed, max_length=MAX_LENGTH, **options):
-        """Draws a translation of token ids; arguments as for `search`, `imagine`."""
+        """Draws a translation of token ids, in one graph.
+
+        Args:
+            source: `(batch, time)` int32 ids, padded with 0.
+            seed: Integer or scalar tensor; the same one draws the same translations.
+            max_length: Tokens after which a translation is cut, an integer.
+            **options: `temperature`, `top_k`, `top_p` of `zoo.decoding.sample`.
+
+        Returns:
+            `zoo.decoding.Hypotheses` of shape `(batch, 1)`.
+
+        Raises:
+            ValueError: If `max_length` is below 1 or an option outside its range.
+        """
         step, state, memory = self.stepper(source)
         options |= ends(max_length)
         drawn = decoding.sample(step, state, memory, seed=seed, **options)

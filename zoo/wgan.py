@@ -51,6 +51,9 @@ class GradientPenalty(Regularizer):
             images in [0, 1] a slope is twice that on images in [-1, 1].
         one_sided: Whether slopes below `target` are left alone.
 
+    Raises:
+        ValueError: If `weight` is negative.
+
     Source:
         Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, section 4 and
         algorithm 1; one-sided in its section 4, "Two-sided penalty".
@@ -97,6 +100,9 @@ class WeightClipping(Regularizer):
 
     Args:
         limit: Largest absolute weight.
+
+    Raises:
+        ValueError: If `limit` is not above 0.
 
     Source:
         Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, algorithm 1.
