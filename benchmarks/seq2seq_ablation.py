@@ -56,7 +56,7 @@ def score(found, targets, rows):
 
 def main(data, epochs, seeds):
     """Trains, prints each result as it comes, then the table."""
-    settings = {"data": data, "epochs": epochs, "sampling_epochs": max(1, epochs / 6)}
+    settings = {"data": data, "epochs": epochs, "sampling_epochs": epochs}
     config = translate.Config(**settings)
     sources, targets = translate.load(config, "test")
     rows = thirds(sources)

@@ -2,8 +2,7 @@
 
     python docs/on_device_translate.py saved_models/dates_to_iso "3 March 2024"
 
-A reference to port: text to pieces, one call, pieces to text. Reads what `zoo export`
-wrote, for sources of subwords or characters in their own case, without byte fallback.
+A reference to port: text to pieces, one call, pieces to text; what `zoo export` wrote.
 """
 
 import json
@@ -50,6 +49,8 @@ def main(folder, sentence, file="model_float32.tflite"):
     """Translates the sentence of the command line."""
     sides = [Path(folder, f"{side}_vocabulary.json") for side in ("source", "target")]
     source, target = (json.loads(path.read_text("utf-8")) for path in sides)
+    if source["level"] == "word" or True in source.values():
+        raise SystemExit("Not for words, lowercase, persian or byte_fallback sources.")
     search = Interpreter(str(Path(folder, file))).get_signature_runner("beam")
     ids = encode(sentence, source, search.get_input_details()["source"]["shape"][1])
     print(decode(search(source=ids)["tokens"][0], target))

@@ -61,7 +61,9 @@ def evaluate(model, config):
     Returns:
         `{metric: value}`: nats per character, and shares of dates exactly right.
     """
-    return measure(model, config, translate.load(config, "test"))
+    test = translate.load(config, "test")
+    print(f"Measuring on the {len(test[0]):,} test dates of {config.data}.")
+    return measure(model, config, test)
 
 
 def measure(model, config, test):

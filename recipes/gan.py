@@ -165,6 +165,11 @@ def train(recipe, config, build, draw, batch_size):
     run = Run(recipe, config, may_change=("epochs",))
     parts = images.splits(config.data, config.size, config.channels)
     real, validation, test = (pixels for pixels, _ in parts)
+    if batch_size > len(real):
+        raise ValueError(
+            f"A step takes {batch_size} images, --batch-size times --critic-steps (1 "
+            f"unless WGAN), and {config.data} has {len(real)} to train on. Lower them."
+        )
     batches = images.batches(
         real, batch_size, seed=config.seed, first_epoch=run.first_epoch
     )

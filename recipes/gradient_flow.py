@@ -124,11 +124,22 @@ def draw(path, norms):
 
 def main(config):
     """Measures all networks, prints and draws; returns the report."""
+    if min(config.steps, config.units, config.batch_size) < 1 or config.symbols < 2:
+        raise ValueError(
+            "--steps, --units and --batch-size are 1 or more, --symbols 2 or more. "
+            f"Received {config.steps}, {config.units}, {config.batch_size}, "
+            f"{config.symbols}."
+        )
     keras.utils.set_random_seed(config.seed)
     directory, facts, norms = Path(config.run_dir), {}, {}
     print(f"{'':20} {'first / last norm':>18} {'weights':>10} {'clipped':>8}")
     for name, (cell, attention) in networks(config).items():
         norms[name], before, after = flow(config, cell, attention)
+        if not np.isfinite([*norms[name], before]).all():
+            raise ValueError(
+                f"The gradient of {name!r} is beyond what a float holds. Lower --steps "
+                f"or --stretch. Received {config.steps}, {config.stretch}."
+            )
         ratio = float(norms[name][0] / norms[name][-1])
         facts[name] = {"first_to_last": ratio, "weights": before, "clipped": after}
         print(f"{name:20} {ratio:18.2e} {before:10.2e} {after:8.2e}")

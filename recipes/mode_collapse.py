@@ -145,10 +145,11 @@ def main(config):
     """Trains every setting, draws and reports; returns the report."""
     unknown = sorted(set(config.settings) - SETTINGS.keys())
     least = min(config.seeds, config.looks, config.batch_size, config.learning_rate)
-    if unknown or not config.settings or least <= 0 or config.steps < config.looks:
+    uneven = config.looks > 0 and config.steps % config.looks
+    if unknown or not config.settings or least <= 0 or uneven or config.steps < 1:
         raise ValueError(
             f"--settings are any of {', '.join(SETTINGS)}; --seeds, --looks, --steps, "
-            "--batch-size and --learning-rate positive, at least a step a look. "
+            "--batch-size and --learning-rate positive, --steps a multiple of --looks. "
             f"Received {config}."
         )
     directory = Path(config.run_dir)

@@ -15,6 +15,7 @@ target piece looked at), `translations.tsv` (test sentences, references, transla
 LiteRT files and the vocabularies.
 """
 
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import Literal
@@ -72,7 +73,7 @@ class Config:
     sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = "none"
     """how scheduled sampling shows fewer true tokens"""
     sampling_epochs: float = 10.0
-    """time scale of that"""
+    """after how many none is shown (linear), half are (inverse_sigmoid), 37 % are"""
     learning_rate: float = 2e-3
     """Adam's, at the start; falls to nothing along half a cosine"""
     clip: float = 1.0
@@ -97,6 +98,12 @@ def load(config, split):
     """Returns the sources and the targets of one split."""
     pairs = text.load(config.data, split, languages=config.languages)
     return tuple(list(side) for side in zip(*pairs, strict=True))
+
+
+def load_all(config):
+    """Returns the sources and the targets of training, validation and test."""
+    parts = text.splits(config.data, languages=config.languages)
+    return [tuple(list(side) for side in zip(*part, strict=True)) for part in parts]
 
 
 def learn(config, train):
@@ -148,7 +155,9 @@ def evaluate(model, config):
         `{metric: value}`: nats per token of the references, perplexity, and BLEU and
         chrF, greedy and by a beam.
     """
-    return measure(model, config, load(config, "test"))
+    test = load(config, "test")
+    print(f"Measuring on the {len(test[0]):,} test pairs of {config.data}.")
+    return measure(model, config, test)
 
 
 def likelihood(model, pairs):
@@ -178,6 +187,9 @@ def examples(model, config, count=200):
     sources, targets = load(config, "test")
     ids = zip(model.source_vocabulary.encode(sources), sources, strict=True)
     kept = [(some, one) for some, one in ids if len(some) <= DEVICE_LENGTH][:count]
+    if not kept:  # cut then, as a device would have to
+        ids = model.source_vocabulary.encode(sources[:count], DEVICE_LENGTH)
+        kept = list(zip(ids, sources[:count], strict=True))
     source = [some + [0] * (DEVICE_LENGTH - len(some)) for some, _ in kept]
     return {
         "source": padded(source).numpy(),
@@ -199,7 +211,10 @@ def draw(model, config, test, directory, count=3):
     found = model.translate(sources, beam=config.beam, alpha=config.alpha)
     paths = [directory / "translations.tsv"]
     with whole(paths[0]) as beside:
-        rows = ("\t".join(row) for row in zip(sources, targets, found, strict=True))
+        rows = (
+            "\t".join(" ".join(side.split()) for side in row)
+            for row in zip(sources, targets, found, strict=True)
+        )
         beside.write_text("\n".join(rows) + "\n", "utf-8")
     if not model.attention:
         return paths
@@ -223,9 +238,7 @@ def train(recipe, config, measure, protocol):
     if config.beam < 1:
         raise ValueError(f"--beam is 1 or more. Received {config.beam}.")
     run = Run(recipe, config)
-    pairs, validation, test = (
-        load(config, split) for split in ("train", "validation", "test")
-    )
+    pairs, validation, test = load_all(config)
     vocabularies = learn(config, pairs)
     ids = encode(vocabularies, pairs)
     batches = text.batches(
@@ -238,6 +251,14 @@ def train(recipe, config, measure, protocol):
         f"{len(validation[0]):,}."
     )
     model = run.model(lambda: build(config, vocabularies, len(batches)))
+    known = model.source_vocabulary.pieces, model.target_vocabulary.pieces
+    steps = int(model.optimizer.iterations)
+    same = known == tuple(v.pieces for v in vocabularies)
+    if not same or steps != run.first_epoch * len(batches):
+        raise ValueError(
+            f"{config.data} has other pairs than when the run in {run.directory} "
+            "began. Restore them, or start afresh in another --run-dir."
+        )
     run.fit(
         model,
         batches,
@@ -251,7 +272,7 @@ def train(recipe, config, measure, protocol):
         examples=lambda model: examples(model, config),
         protocol=protocol,
         examples_per_epoch=len(pairs[0]),
-        hints=[f'zoo translate {run.directory} "{test[0][0]}" --beam 5'],
+        hints=[f"zoo translate {run.directory} {shlex.quote(test[0][0])} --beam 5"],
     )
 
 

@@ -104,6 +104,11 @@ def draw(model, directory):
 def main(config):
     """Trains, measures, draws and exports; returns the report."""
     images_per_step = config.batch_size * config.critic_steps
+    if images_per_step < 1:
+        raise ValueError(
+            "--batch-size and --critic-steps are 1 or more. Received "
+            f"{config.batch_size} and {config.critic_steps}."
+        )
     return gan.train("wgan", config, build, draw, images_per_step)
 
 

@@ -105,7 +105,7 @@ class ModelContract:
         assert [t.count.numpy() for t in model.trackers.values()] == counts
 
     @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-    def test_trains_in_half_precision(self, policy):
+    def test_trains_in_half_precision(self, policy, tmp_path):
         keras.config.set_dtype_policy(policy)
         model = self.model()
         history = model.fit(self.batch(), verbose=0).history
@@ -113,6 +113,10 @@ class ModelContract:
         assert keras.backend.standardize_dtype(model(self.inputs()).dtype) == "float32"
         for function, specs in model.export_signatures().values():
             tf.function(function, input_signature=specs).get_concrete_function()
+        model.save(tmp_path / "model.keras")
+        keras.config.set_dtype_policy("float32")  # a saved model keeps its own
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_array_equal(model(self.inputs()), loaded(self.inputs()))
 
     # ------------------------------------------------------- how it is saved
 

@@ -3,8 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from zoo.cgan import CGAN, Concatenation
+from zoo.gan import GAN
 from zoo.layers import BatchNormalization, SpectralConv2D, SpectralDense
-from zoo.networks import DCGAN, LEAK, MLP, LeakyReLU
+from zoo.networks import DCGAN, LEAK, MLP, LeakyReLU, Networks
+from zoo.regularizers import R1
+from zoo.wgan import WGAN
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,55 @@ def test_says_what_is_wrong(make):
         make((4,), "layer")
     with pytest.raises(ValueError, match=r"positive count per stage. Received .*\(\)"):
         make(())
+
+
+@keras.saving.register_keras_serializable()
+class Flat(Networks):
+    """A user's own: the methods that `zoo.networks` says are to be written."""
+
+    def __init__(self, widths=(4,), normalization="none"):
+        super().__init__(widths, normalization)
+
+    def generator(self, input_dim, shape):
+        latents = keras.Input((input_dim,))
+        x = keras.layers.Dense(int(np.prod(shape)), "sigmoid")(latents)
+        return keras.Model(latents, keras.layers.Reshape(shape)(x))
+
+    def trunk(self, shape):
+        images = keras.Input(shape)
+        x = keras.layers.Flatten()(images)
+        return keras.Model(images, keras.layers.Dense(4, "relu")(x))
+
+
+@pytest.mark.parametrize("make", [GAN, WGAN, CGAN])
+def test_a_users_own_networks_train_and_are_saved(make, tmp_path):
+    model = make((5, 6, 3), latent_dim=2, networks=Flat(), regularizers=[R1()])
+    model.compile("adam", "adam")
+    labels = [np.arange(4)] if make is CGAN else []
+    images = np.random.default_rng(0).random((4, 5, 6, 3), dtype="float32")
+    model.fit(images, *labels, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(model.sample(2, seed=0), loaded.sample(2, seed=0))
+
+
+class Patches(Flat):
+    """Judges each corner of an image by itself."""
+
+    def trunk(self, shape):
+        images = keras.Input(shape)
+        return keras.Model(images, keras.layers.Conv2D(4, 4, strides=4)(images))
+
+
+def test_patches_are_judged_beside_their_condition():
+    images = np.random.default_rng(0).random((4, 8, 8, 1), dtype="float32")
+    concatenation = Concatenation(mismatch=0.5)
+    model = CGAN((8, 8, 1), 4, 2, Patches(), conditioning=concatenation)
+    model.compile("adam", "adam")
+    logs = model.fit(images, np.arange(4), verbose=0).history
+    assert np.isfinite(logs["discriminator_loss"][0])
+    with pytest.raises(ValueError, match="Use Concatenation for networks that judge"):
+        CGAN((8, 8, 1), 4, 2, Patches())
 
 
 # ------------------------------------------------------- layers quicker than Keras'

@@ -37,11 +37,11 @@ ALLOWED = {
     "presets": {"export", "files"},
     "quality": {"callbacks", "metrics", "presets"},
     "recurrent": {"layers", "training"},
-    "regularizers": {"layers", "training"},
+    "regularizers": {"layers", "networks", "training"},
     "report": set(),
     "run": {"callbacks", "export", "files", "report", "training"},
     "terminal": set(),
-    "training": {"layers"},
+    "training": {"export", "files", "layers"},
     "unicode": set(),
     "vocabulary": {"files", "layers", "unicode"},
 }

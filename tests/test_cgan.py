@@ -163,5 +163,15 @@ def test_says_what_is_wrong():
     for label in (-1, 3):
         with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 2"):
             model.fit(np.zeros((2, 2), "float32"), np.array([0, label]), verbose=0)
+
+
+def test_compiled_by_xla_an_unknown_label_is_not_passed_over():
+    """XLA drops assertions; Keras turns it on by itself where there is a GPU."""
+    points = np.zeros((2, 2), "float32")
+    for labels, finite in (([0, 2], True), ([0, 3], False)):
+        model = CGAN((2,), 3, 2, MLP((4,)))
+        model.compile("adam", "adam", jit_compile=True)
+        logs = model.fit(points, np.array(labels), verbose=0).history
+        assert np.isfinite(logs["discriminator_loss"][0]) == finite
     with pytest.raises(ValueError, match="Received examples alone"):
         model.fit(np.ones((4, 2), "float32"), verbose=0)

@@ -22,7 +22,7 @@ def written(path, content):
 
 TMX = """<?xml version="1.0" encoding="UTF-8"?>
 <tmx version="1.4"><header/><body>
-<tu><tuv xml:lang="EN-us"><seg>one <bpt i="1">c</bpt>at</seg></tuv>
+<tu><tuv xml:lang="EN-us"><seg>one <hi>c</hi>at</seg></tuv>
  <tuv xml:lang="de"><seg> eine Katze </seg></tuv></tu>
 <tu><tuv xml:lang="de"><seg>zwei</seg></tuv><tuv lang="en"><seg>two</seg></tuv></tu>
 <tu><tuv xml:lang="en"><seg>three</seg></tuv><tuv xml:lang="fr"><seg>t</seg></tuv></tu>
@@ -51,6 +51,31 @@ def test_translation_memory(tmp_path):
     path = written(tmp_path / "a.tmx", TMX)
     assert text.read(path, ("en", "de")) == [("one cat", "eine Katze"), ("two", "zwei")]
     assert text.read(path, ("fr", "en")) == [("t", "three")]
+
+
+def test_codes_of_other_programs_are_no_text(tmp_path):
+    codes = '<bpt i="1">&lt;b&gt;</bpt>OK<ept i="1">&lt;/b&gt;</ept> <hi>to\n go</hi>'
+    path = written(tmp_path / "a.tmx", TMX.replace("two", f"{codes}<ph>{{0}}</ph> on"))
+    assert text.read(path, ("de", "en"))[1] == ("zwei", "OK to go on")
+
+
+def test_languages_turn_pairs_round_wherever_they_are_from(tmp_path):
+    english = text.load("embedded/en-de", "test")
+    german = text.load("embedded/en-de", "test", languages=("de", "en"))
+    assert german == [(b, a) for a, b in english]
+    assert text.load("embedded/en-de", "test", languages=("en", "de")) == english
+    written(tmp_path / "a.en", "one\n")
+    written(tmp_path / "a.de", "eins\n")
+    assert text.read(tmp_path / "a.{en,de}", ("de", "en")) == [("eins", "one")]
+    with pytest.raises(
+        ValueError, match="has en and de. Received languages: en and fr"
+    ):
+        text.read(tmp_path / "a.{en,de}", ("en", "fr"))
+    with pytest.raises(ValueError, match="has en and fa. Received languages: en and d"):
+        text.load("embedded/en-fa", "test", languages=("en", "de"))
+    path = written(tmp_path / "a.tsv", "English\tGerman\none\teins\n")
+    with pytest.raises(ValueError, match="line 1: no columns de and en.*English, Germ"):
+        text.read(path, ("de", "en"))
 
 
 def test_written_pairs_are_read(tmp_path):
@@ -87,7 +112,7 @@ def test_written_pairs_are_read(tmp_path):
 def test_faulty_files_are_refused_by_line(tmp_path, name, content, message):
     path = written(tmp_path / name, content)
     with pytest.raises(ValueError, match=message):
-        text.read(path, ("en", "de"))
+        text.read(path, ("en", "de") if name.endswith(".tmx") else None)
 
 
 def test_a_header_names_the_columns_in_any_case(tmp_path):
@@ -132,6 +157,7 @@ def test_one_file_is_divided(tmp_path):
     pairs = [(f"{word} {word}", word) for word in map(str.lower, words(300))]
     text.write(tmp_path / "a.tsv", pairs)
     splits = [text.load(tmp_path / "a.tsv", split) for split in text.SPLITS]
+    assert text.splits(tmp_path / "a.tsv") == tuple(splits)
     assert sorted(sum(splits, [])) == sorted(pairs)
     with pytest.raises(ValueError, match="no split 'dev'. Use one of: train, valid"):
         text.load(tmp_path / "a.tsv", "dev")

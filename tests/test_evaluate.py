@@ -299,3 +299,23 @@ def test_callback_writes_into_the_logs_and_every_row_has_values(tmp_path):
     )
     np.testing.assert_allclose(values[0], expected)
     assert (tmp_path / "log.csv").read_text().count(",") > 4
+
+
+@pytest.mark.parametrize(
+    ("metrics", "resamples", "message"),
+    [
+        (
+            ("fid", "prdc"),
+            0,
+            "^prdc needs 6 samples or more of each set. .*Received: 5",
+        ),
+        (("prd",), 2, "^prd needs 20 samples.*as an interval is made of halves"),
+    ],
+)
+def test_too_few_samples_are_told_before_features_are_extracted(
+    metrics, resamples, message
+):
+    extractor = Extractor("never", lambda images: pytest.fail("extracted"))
+    images = np.zeros((5, 2, 2, 1))
+    with pytest.raises(ValueError, match=message):
+        compare(images, images, extractor, metrics, resamples=resamples)

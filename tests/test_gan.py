@@ -9,6 +9,7 @@ from zoo.gan import GAN
 from zoo.losses import ADVERSARIAL_LOSSES
 from zoo.networks import DCGAN, MLP
 from zoo.regularizers import R1, DiffAugment, InstanceNoise, LeCam
+from zoo.training import in_parts
 
 
 def blobs(count, shape=(8, 8, 1), seed=0):
@@ -242,6 +243,16 @@ def test_has_no_loss_to_validate_by():
         model.fit(points, validation_data=points, verbose=0)
 
 
+def test_many_samples_are_drawn_in_parts_and_are_the_same():
+    model = GAN((2,), 3, MLP((4,)))
+    noise = np.random.default_rng(0).standard_normal((1200, 3))
+    together = model(tf.cast(noise, tf.float32))
+    np.testing.assert_allclose(model.sample(1200, seed=0), together, atol=1e-6)
+    sizes = []
+    in_parts(lambda x: sizes.append(len(x)) or x, noise)
+    assert sizes == [500, 500, 200]
+
+
 def test_samples_follow_the_seed():
     model = GAN((8, 8, 1), 3, DCGAN((4,)))
     first, again, other = (model.sample(4, seed=s).numpy() for s in (1, 1, 2))
@@ -255,7 +266,7 @@ def test_samples_follow_the_seed():
     [
         ({"shape": (28, 0, 1)}, r"Received shape=\(28, 0, 1\)"),
         ({"shape": (28, 28)}, r"DCGAN makes images.* Received shape=\(28, 28\)"),
-        ({"regularizers": [R1()]}, "R1 needs .* normalization='none' or 'spectral'"),
+        ({"regularizers": [R1()]}, "R1 needs .* normalization to 'none' or 'spectral'"),
         ({"latent_dim": 0}, "all positive. Received .*latent_dim=0"),
         ({"loss": "js"}, "one of saturating, .* Received loss='js'"),
         (

@@ -111,11 +111,29 @@ def test_an_adversarial_model_is_watched_by_the_features_of_its_data(shelf):
     assert quality.watch(DIGITS, "photos/", shelf)[1] == "fid_pixels_8x8"
 
 
+def test_few_held_out_images_are_told_of(shelf, capsys):
+    quality.watch(DIGITS[:20], "photos/", shelf)
+    assert "Only 20 images are held out" in capsys.readouterr().out
+
+
 def test_a_draw_has_a_seed_for_each_batch_and_fits_a_picture():
     model = Repeating(np.linspace(-1, 2, 3 * 4).reshape(3, 2, 2, 1))
     drawn = quality.draw(model, 5, batch_size=3)
     assert model.asked == [(3, 0), (2, 3)]
     assert (drawn.shape, drawn.min(), drawn.max()) == ((5, 2, 2, 1), 0.0, 1.0)
+
+
+def test_a_draw_takes_all_classes_in_turn():
+    """Also where there are more of them than samples at once."""
+
+    class Labelled:
+        condition_dim = 7
+
+        def sample(self, count, conditions, seed):
+            return np.reshape(conditions / 7, (count, 1, 1, 1))
+
+    drawn = quality.draw(Labelled(), 14, batch_size=3)
+    np.testing.assert_allclose(drawn.ravel() * 7, [*range(7), *range(7)])
 
 
 def test_a_diverged_model_is_an_error(shelf):

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from recipes import vae
-from zoo import cli, presets
+from zoo import cli, presets, quality
 from zoo.classifier import Classifier
+from zoo.data import images
 
 
 @pytest.fixture
@@ -165,6 +166,27 @@ def test_shipped_vae_measures_as_its_card_says():
     card = presets.card("vae_fashion_mnist")["metrics"]["best"]
     for name in ("negative_elbo", "reconstruction", "divergence"):
         assert found[name] == pytest.approx(card[name], rel=0.03), name
+
+
+@pytest.mark.parametrize("name", ["gan", "wgan_gp", "cgan"])
+def test_shipped_gans_measure_as_their_cards_say(name):
+    """As the VAE; the distance of fewer images is larger, by a few hundredths here."""
+    test, _ = images.load("embedded", "test")
+    model = presets.load(f"{name}_fashion_mnist")
+    found = quality.measure(model, test, "embedded")
+    card = presets.card(f"{name}_fashion_mnist")["metrics"]["best"]
+    fid = "fid_classifier_fashion_mnist"
+    assert found[fid] == pytest.approx(card[fid], rel=0.1, abs=0.1)
+    precision = "precision_classifier_fashion_mnist"
+    assert found[precision] == pytest.approx(card[precision], abs=0.05)
+
+
+def test_small_folders_are_refused_in_the_words_of_the_flags(photos, tmp_path, capsys):
+    flags = ["--data", str(photos), "--size", "8", "8", "--widths", "4"]
+    flags += ["--run-dir", str(tmp_path / "run")]
+    assert cli.main(["train", "wgan", *flags]) == 1
+    assert "A step takes 192 images, --batch-size times" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_validation_images_are_not_trained_on():

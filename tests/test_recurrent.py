@@ -207,6 +207,28 @@ def test_dropout_is_of_training_alone(task):
     np.testing.assert_array_equal(decoder(*task), decoder(*task))
 
 
+def test_dropout_is_of_what_a_layer_reads_not_of_what_it_is_added_to(task):
+    vectors, last, _, _ = task
+    decoder = Decoder(Recurrent(units=8, layers=2, residual=True), attention=False)
+    decoder(vectors, last)
+    decoder.bridge.assign(tf.zeros_like(decoder.bridge))
+    for weight in decoder.weights:
+        if "layer_1" in weight.path:  # this layer's output is 0 now
+            weight.assign(tf.zeros_like(weight))
+    readouts = []
+    for masks in ((), (tf.zeros((3, 8)),)):
+        pairs = zip(decoder.matrices(), decoder.offsets(vectors[:, 0]), strict=True)
+
+        def product(x, pairs=pairs):
+            matrix, offset = next(pairs)
+            return x @ matrix + offset
+
+        _, readout, _ = decoder.advance(product, decoder.start(last), (), masks)
+        readouts.append(readout.numpy())
+    assert np.abs(readouts[0]).max() > 0.1
+    np.testing.assert_array_equal(*readouts)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

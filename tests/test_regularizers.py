@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from zoo.networks import DCGAN
 from zoo.regularizers import (
     R1,
     DiffAugment,
     InstanceNoise,
     LeCam,
     augment,
-    check_slopes,
+    check,
     penalty,
 )
 from zoo.wgan import GradientPenalty, WeightClipping
@@ -106,7 +107,9 @@ def test_says_what_is_wrong_with_a_policy():
         (lambda: GradientPenalty(-10.0), "`weight` is 0 or more"),
         (lambda: WeightClipping(-1.0), "`limit` is above 0. Received limit=-1.0"),
         (lambda: DiffAugment().augment(tf.zeros((3, 2)), 0), r"shape \(3, 2\)"),
-        (lambda: check_slopes([R1], None), "objects such as R1"),
+        (lambda: check([R1], DCGAN()), "objects such as R1"),
+        (lambda: check(R1(), DCGAN()), "Give a list of regularizers"),
+        (lambda: check([], DCGAN), "of a subclass of `zoo.networks.Networks`"),
     ],
 )
 def test_says_what_is_wrong_with_a_number(make, message):

@@ -6,6 +6,7 @@ import textwrap
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 from tests.contract import ModelContract
@@ -211,18 +212,22 @@ def test_score_of_a_greedy_translation_is_its_log_probability(trained):
         assert found.score == pytest.approx(np.sum(found_logs), abs=1e-4)
 
 
+K = 4 / scipy.special.lambertw(4).real
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
         ("none", [1, 1, 1, 1]),
         ("linear", [1, 0.75, 0.5, 0.1]),
         ("exponential", [1, np.exp(-0.25), np.exp(-0.5), np.exp(-2)]),
-        # k / (k + exp(i / k)), the paper's formula
-        ("inverse_sigmoid", [4 / (4 + np.exp(i / 4)) for i in (0, 1, 2, 8)]),
+        # k / (k + exp(i / k)), the paper's formula; k ln k = 4
+        ("inverse_sigmoid", [K / (K + np.exp(i / K)) for i in (0, 1, 2, 8)]),
     ],
 )
 def test_truth_is_shown_less_and_less(kind, expected):
     teaching = Teaching(sampling=kind, steps=4, floor=0.1)
+    assert kind != "inverse_sigmoid" or float(teaching.truth(4)) == pytest.approx(0.5)
     found = [float(teaching.truth(step)) for step in (0, 1, 2, 8)]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -250,6 +255,32 @@ def test_scheduled_sampling_draws_each_token_from_the_model(trained):
     assert np.any(np.asarray(model.shown(source, target)) != shown)
 
 
+def test_scheduled_sampling_draws_anew_at_each_step_and_token():
+    """Not what the step before drew for another token."""
+    model = tiny(teaching=Teaching(sampling="linear", steps=1))
+    model.optimizer.build(model.trainable_variables)
+    model.optimizer.iterations.assign(5)  # nothing true is shown
+    source, target = ids((["ab"] * 400, ["abcdef"] * 400))
+    drawn = [np.asarray(model.shown(source, target))[:, 1:] for _ in range(3)]
+    columns = np.concatenate(drawn, axis=1).T
+    same = np.mean(columns[:, None] == columns, axis=-1)[np.tril_indices(18, -1)]
+    assert same.max() < 0.4  # 1 in 8 by chance; an untrained model is near that
+
+
+def test_weights_of_examples_and_other_losses_are_refused():
+    model, examples = tiny(), ids(reversals(4))
+    with pytest.raises(ValueError, match="Leave out `sample_weight`"):
+        model.fit(*examples, sample_weight=np.ones(4), verbose=0)
+    with pytest.raises(ValueError, match="A Seq2Seq has a loss.*: loss, metrics"):
+        model.compile("adam", loss="mse", metrics=["mae"])
+
+
+def test_numpys_own_integers_train_with_scheduled_sampling():
+    model = tiny(teaching=Teaching(sampling="linear", steps=1))
+    examples = [side.astype("int64") for side in ids(reversals(4))]
+    assert np.isfinite(model.fit(*examples, verbose=0).history["loss"][0])
+
+
 def test_imagined_translations_follow_the_seed(trained):
     sentences, expected = reversals(50, seed=3)
     first, again, other = (
@@ -266,6 +297,8 @@ def test_says_what_is_wrong_with_a_search(trained):
     """In its own words, not wrapped by those of a graph."""
     for options, error, message in (
         ({"beam": 2, "n_best": 3}, ValueError, "^`n_best` hypotheses are chosen"),
+        ({"beam": 0}, ValueError, "^`beam` is 1 or more.*Received beam=0"),
+        ({"beta": -1.0}, ValueError, "^`beam` is 1 or more.*beta=-1.0"),
         ({"max_length": -1}, ValueError, "^`max_length` is 1 or more. Received: -1"),
         ({"lenght": 3}, TypeError, "unexpected keyword argument 'lenght'$"),
     ):
@@ -277,6 +310,10 @@ def test_says_what_is_wrong_with_a_search(trained):
         trained.translate([b"abc"])
     with pytest.raises(ValueError, match="`zoo.vocabulary.Vocabulary`. Received"):
         Seq2Seq("en", "de")
+    with pytest.raises(ValueError, match="`encoder` is a `Recurrent`.*Received: 'gru'"):
+        tiny(encoder="gru")
+    with pytest.raises(ValueError, match="`teaching` is a `Teaching`, such as Teach"):
+        tiny(teaching={"label_smoothing": 0.1})
 
 
 def test_n_best_are_different_and_in_order(trained):

@@ -11,7 +11,7 @@ import pytest
 
 from recipes import classify_sequences, generate_sequences, gradient_flow
 from tests.test_vocabulary import ODD, TEXTS
-from zoo import cli, presets
+from zoo import callbacks, cli, presets
 from zoo.data import text
 from zoo.seq2seq import DEVICE_BEAM, DEVICE_LENGTH
 from zoo.vocabulary import Vocabulary
@@ -49,6 +49,29 @@ def test_the_program_for_devices_encodes_as_the_vocabulary_does():
             assert not ids[len(expected) :].any()
 
 
+def test_gradients_beyond_a_float_are_refused(tmp_path):
+    settings = {"steps": 300, "run_dir": str(tmp_path)}
+    with pytest.raises(
+        ValueError, match="'simple, stretched' is beyond.*Lower --steps"
+    ):
+        gradient_flow.main(gradient_flow.Config(**settings))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(
+        ValueError, match="--symbols 2 or more. Received 100, 64, 64, 1"
+    ):
+        gradient_flow.main(gradient_flow.Config(symbols=1))
+
+
+def test_the_program_for_devices_refuses_what_it_would_read_wrongly(tmp_path):
+    Vocabulary.learn(["the cat sat"], 9, "word").save(
+        tmp_path / "source_vocabulary.json"
+    )
+    Vocabulary.learn(["x"], 9, "character").save(tmp_path / "target_vocabulary.json")
+    program = [sys.executable, ROOT / "docs" / "on_device_translate.py"]
+    done = subprocess.run([*program, tmp_path, "the cats"], capture_output=True)
+    assert done.returncode == 1 and b"Not for words" in done.stderr
+
+
 def test_language_is_told_from_twelve_letters():
     logs = classify_sequences.main(classify_sequences.Config(epochs=1))
     assert logs["accuracy"] > 0.8  # English alone is 0.36
@@ -70,11 +93,55 @@ def pairs(tmp_path):
     return folder
 
 
+SMALL = "--embedding-dim 8 --encoder-units 8 --decoder-units 8 --level character"
+
+
+def test_changed_pairs_end_a_resumed_run(pairs, tmp_path, capsys, monkeypatch):
+    flags = f"--data {pairs} --epochs 2 {SMALL} --run-dir {tmp_path / 'run'}".split()
+
+    begin = callbacks.Checkpoint.on_epoch_begin
+
+    def killed(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoint, "on_epoch_begin", killed)
+        assert cli.main(["train", "dates", *flags]) == 130
+    text_of = (pairs / "train.tsv").read_text("utf-8")
+    for more in ("\u4e00\t2020-01-01\n", "1 1 2020\t2020-01-01\n" * 500):
+        (pairs / "train.tsv").write_text(text_of + more, "utf-8")
+        assert cli.main(["train", "dates", *flags, "--resume"]) == 1
+        assert "has other pairs than when the run" in capsys.readouterr().err
+    (pairs / "train.tsv").write_text(text_of, "utf-8")
+    assert cli.main(["train", "dates", *flags, "--resume"]) == 0
+
+
+def test_three_long_test_pairs_are_enough(pairs, tmp_path, capsys):
+    """An export compares 5 rows a step, of at most 64 tokens."""
+    lines = (pairs / "test.tsv").read_text("utf-8").splitlines()
+    long = "\n".join(
+        " ".join([left] * 9) + "\t" + right
+        for left, right in (line.split("\t") for line in lines[:3])
+    )
+    (pairs / "test.tsv").write_text(long + "\n", "utf-8")
+    run = tmp_path / "run"
+    flags = f"--data {pairs} --epochs 1 {SMALL} --run-dir {run}".split()
+    assert cli.main(["train", "dates", *flags]) == 0
+    assert (run / "export" / "1" / "saved_model.pb").is_file()
+    capsys.readouterr()
+    words = ["evaluate", str(run), "--data", str(pairs)]
+    assert cli.main([*words, "--languages", "en", "de"]) == 1  # the table names none
+    assert "no columns en and de" in capsys.readouterr().err
+    assert cli.main(words) == 0
+    assert "the 3 test dates of" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("recipe", ["translate", "dates"])
 def test_recipe_trains_exports_and_translates(recipe, pairs, tmp_path, capsys):
     run = tmp_path / "run"
-    flags = f"--data {pairs} --epochs 1 --embedding-dim 8 --encoder-units 8 --beam 2"
-    flags += f" --decoder-units 8 --level character --run-dir {run}"
+    flags = f"--data {pairs} --epochs 1 --beam 2 {SMALL} --run-dir {run}"
     assert cli.main(["train", recipe, *flags.split()]) == 0
     for file in (
         "alignment_0.png",

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from zoo.gan import GAN
+from zoo.networks import MLP
 from zoo.training import (
     FusedAdam,
     means,
@@ -63,8 +65,75 @@ def test_bytes_are_refused_where_images_from_0_to_1_are_meant():
     model.compile("adam")
     with pytest.raises(ValueError, match="divided by 255. Received: uint8"):
         model.fit(np.zeros((4, 4, 4, 1), "uint8"), verbose=0)
-    examples, labels = unpack((tf.zeros((2, 3)), tf.constant([1, 2])))
+    for images in (np.full((4, 4, 4, 1), 255.0), np.full((4, 4, 4, 1), -1.0)):
+        with pytest.raises(ValueError, match=r"are in \[0, 1\]. Received values from"):
+            model.fit(images, verbose=0)
+    with pytest.raises(ValueError, match=r"has one channel.*Received: \(4, 4\)"):
+        model.fit(np.zeros((4, 4, 4)), verbose=0)
+    doubles = tf.zeros((2, 3), tf.float64)
+    examples, labels = unpack((doubles, tf.constant([1, 2])), (3,))
     assert examples.shape == (2, 3) and labels.shape == (2,)
+    assert examples.dtype == tf.float32
+    with pytest.raises(ValueError, match="Leave out `sample_weight`"):
+        unpack((doubles, None, tf.ones(2)), (3,))
+
+
+def test_what_a_model_would_not_use_is_refused():
+    model = VAE((4, 4, 1), 2, Dense((4,)))
+    with pytest.raises(ValueError, match="A VAE has a loss.*Leave out: loss, metrics"):
+        model.compile("adam", loss="mse", metrics=["mae"])
+    game = GAN((2,), 2, MLP((4,)))
+    with pytest.raises(ValueError, match="Leave out: metrics"):
+        game.compile("adam", "adam", metrics=["mae"])
+    game.compile("adam", "adam")
+    before = game.get_weights()
+    with pytest.raises(ValueError, match="no loss to validate by"):
+        game.fit(np.zeros((8, 2), "float32"), validation_split=0.5, verbose=0)
+    for old, new in zip(before, game.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)  # refused before an epoch is spent
+
+
+def test_model_computes_by_its_own_policy():
+    keras.config.set_dtype_policy("float32")
+    game = GAN((2,), 2, MLP((4,)), dtype="mixed_bfloat16")
+    assert game.generator.layers[1].compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_keras_export_writes_the_endpoints(tmp_path):
+    model = VAE((4, 4, 1), 2, Dense((4,)))
+    model.export(tmp_path / "served")
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    assert set(served.signatures) == {"serving_default", "encode", "decode"}
+    with pytest.raises(ValueError, match="Use `zoo.export.export` for LiteRT"):
+        model.export(tmp_path / "lite", format="litert")
+
+
+def test_adversarial_models_train_on_two_replicas():
+    """Runs apart, because logical devices must be set before TensorFlow starts."""
+    script = """
+        import numpy as np, tensorflow as tf, keras
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        from zoo.cgan import CGAN
+        from zoo.gan import GAN
+        from zoo.networks import DCGAN
+        from zoo.training import FusedAdam
+        from zoo.wgan import WGAN
+
+        x = np.random.default_rng(0).random((8, 8, 8, 1), dtype="float32")
+        two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        for make in (GAN, WGAN, CGAN):
+            networks = DCGAN((4,), "none" if make is WGAN else "batch")
+            with two.scope():
+                model = make((8, 8, 1), latent_dim=3, networks=networks, ema=0.9)
+                model.compile(FusedAdam(1e-3), keras.optimizers.Adam(1e-3))
+            labels = [np.arange(8)] if make is CGAN else []
+            logs = model.fit(x, *labels, batch_size=8, epochs=2, verbose=0).history
+            assert all(np.isfinite(values[-1]) for values in logs.values()), logs
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
 
 
 def test_track_refuses_a_name_it_does_not_know():

@@ -245,7 +245,7 @@ def test_points_come_closer():
     ("settings", "message"),
     [
         ({"critic_steps": 0}, "all positive. Received .*critic_steps=0"),
-        ({"networks": DCGAN()}, "pass networks with normalization='none'"),
+        ({"networks": DCGAN()}, "set its normalization to 'none'"),
     ],
 )
 def test_says_what_is_wrong_with_its_arguments(settings, message):

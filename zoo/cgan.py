@@ -33,13 +33,15 @@ from keras import layers
 from zoo.layers import Settings, register
 from zoo.losses import ADVERSARIAL_LOSSES
 from zoo.networks import DCGAN
-from zoo.regularizers import augment, check_slopes, penalty
+from zoo.regularizers import augment, check, penalty
 from zoo.training import (
     AdversarialModel,
     discriminator_accuracy,
+    in_parts,
     means,
     minimize,
     normal,
+    policy_of,
     track,
     unpack,
 )
@@ -81,6 +83,11 @@ class Projection(Conditioning):
     def discriminator(self, networks, shape, condition_dim):
         """Returns `trunk` and `verdict`."""
         trunk = networks.trunk(shape)
+        if len(trunk.output.shape) != 2:
+            raise ValueError(
+                "Projection multiplies flat features. Use Concatenation for networks "
+                f"that judge patches. Received features of shape {trunk.output.shape}."
+            )
         features = keras.Input(trunk.output.shape[1:], name="features")
         conditions = keras.Input((condition_dim,), name="conditions")
         unconditional = networks.head(1, "unconditional")(features)
@@ -125,7 +132,8 @@ class CGAN(AdversarialModel):
         condition_dim: Number of classes, where conditions are integer labels; the
             length of a condition, where they are vectors.
         latent_dim: Length of a noise vector.
-        networks: `DCGAN(...)` (default), `MLP(...)`, or anything with the same methods.
+        networks: `DCGAN(...)` (default), `MLP(...)` or another of
+            `zoo.networks.Networks`.
         conditioning: Of the discriminator: `Projection(...)` (default) or
             `Concatenation(...)`.
         loss: A key of `zoo.losses.ADVERSARIAL_LOSSES`.
@@ -191,7 +199,7 @@ class CGAN(AdversarialModel):
                 f"conditioning={conditioning!r}, loss={loss!r}."
             )
         networks = networks or DCGAN()
-        check_slopes(regularizers, networks)
+        check(regularizers, networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
         self.condition_dim = condition_dim
@@ -201,14 +209,16 @@ class CGAN(AdversarialModel):
         self.loss_name = loss
         self.regularizers = list(regularizers)
 
-        self.generator = self.networks.generator(latent_dim + condition_dim, self.shape)
-        self.trunk, self.verdict = conditioning.discriminator(
-            self.networks, self.shape, condition_dim
-        )
-        pair = [keras.Input(self.shape), keras.Input((condition_dim,))]
-        logits = self.verdict([self.trunk(pair[0]), pair[1]])
-        self.discriminator = keras.Model(pair, logits, name="discriminator")
-        self.average(ema)
+        with policy_of(self):
+            width = latent_dim + condition_dim
+            self.generator = self.networks.generator(width, self.shape)
+            self.trunk, self.verdict = conditioning.discriminator(
+                self.networks, self.shape, condition_dim
+            )
+            pair = [keras.Input(self.shape), keras.Input((condition_dim,))]
+            logits = self.verdict([self.trunk(pair[0]), pair[1]])
+            self.discriminator = keras.Model(pair, logits, name="discriminator")
+            self.average(ema)
         self.seed_generator = keras.random.SeedGenerator()
         self.trackers = means(
             "discriminator_loss",
@@ -226,7 +236,8 @@ class CGAN(AdversarialModel):
 
         Raises:
             ValueError: If they are neither labels nor vectors of that length.
-            tf.errors.InvalidArgumentError: If a label is none of the classes.
+            tf.errors.InvalidArgumentError: If a label is none of the classes; compiled
+                by XLA its vector is NaN instead.
         """
         conditions = tf.convert_to_tensor(conditions)
         if conditions.dtype.is_integer and conditions.shape.rank == 1:
@@ -235,7 +246,10 @@ class CGAN(AdversarialModel):
             limits = f"Labels run from 0 to {self.condition_dim - 1}."
             tf.debugging.assert_non_negative(conditions, limits)
             tf.debugging.assert_less(conditions, classes, limits)
-            return tf.one_hot(conditions, self.condition_dim)
+            # Compiled by XLA, nothing is asserted: an unknown label then makes NaN.
+            known = (conditions >= 0) & (conditions < classes)
+            vectors = tf.one_hot(conditions, self.condition_dim)
+            return tf.where(known[:, None], vectors, np.nan)
         if conditions.shape.rank != 2 or conditions.shape[1] != self.condition_dim:
             raise ValueError(
                 "Conditions are (batch,) integer labels or "
@@ -279,7 +293,8 @@ class CGAN(AdversarialModel):
                     f"{', '.join(map(str, unknown))}."
                 )
         noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        return self((tf.cast(noise, tf.float32), conditions))
+        noise = tf.cast(noise, tf.float32)
+        return in_parts(lambda *pair: self(pair), noise, conditions)
 
     # ----------------------------------------------------------------- training
 
@@ -296,7 +311,8 @@ class CGAN(AdversarialModel):
         others = tf.roll(conditions, 1, axis=0)
         pairs.append((features[0], others))
         real, fake, wrong = self.networks.on_each(self.verdict, pairs)
-        differs = tf.reduce_any(others != conditions, axis=-1, keepdims=True)
+        differs = tf.reduce_any(others != conditions, axis=-1)
+        differs = tf.reshape(differs, [-1, *[1] * (len(fake.shape) - 1)])
         return real, fake, tf.where(differs, wrong, fake)
 
     def discriminator_loss(self, real_logits, fake_logits, wrong_logits=None):
@@ -310,7 +326,7 @@ class CGAN(AdversarialModel):
 
     def train_step(self, data):
         """Updates both networks on one batch of examples and their conditions."""
-        real, conditions = unpack(data)
+        real, conditions = unpack(data, self.shape)
         if conditions is None:
             raise ValueError(
                 "A conditional GAN trains on pairs of examples and their conditions: "

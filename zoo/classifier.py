@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.layers import BatchNormalization, register
-from zoo.training import means, minimize, track, unpack
+from zoo.training import Model, means, minimize, policy_of, track, unpack
 
 
 def convolution(x, filters, strides=1):
@@ -37,7 +37,7 @@ def residual_network(image_shape, classes, filters):
 
 
 @register
-class Classifier(keras.Model):
+class Classifier(Model):
     """Learns which of several classes an image belongs to.
 
     Args:
@@ -98,7 +98,8 @@ class Classifier(keras.Model):
         self.filters = tuple(filters)
         self.label_smoothing = label_smoothing
 
-        self.network = residual_network(self.image_shape, classes, self.filters)
+        with policy_of(self):
+            self.network = residual_network(self.image_shape, classes, self.filters)
         self.trackers = means("loss", "accuracy")
         self.built = True  # the network is functional: its weights exist now
 
@@ -131,7 +132,7 @@ class Classifier(keras.Model):
 
     def train_step(self, data):
         """Updates the network on one batch of images and their integer labels."""
-        images, labels = unpack(data)
+        images, labels = unpack(data, self.image_shape)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, labels, training=True)
             loss = tf.reduce_mean(losses["loss"])
@@ -140,7 +141,7 @@ class Classifier(keras.Model):
 
     def test_step(self, data):
         """Measures the same values, without smoothing and without an update."""
-        images, labels = unpack(data)
+        images, labels = unpack(data, self.image_shape)
         return track(self.trackers, self.losses_on(images, labels, training=False))
 
     # -------------------------------------------------------- saving and export

@@ -59,6 +59,7 @@ CACHE = Path.home() / ".cache" / "generative-zoo"
 def evaluate(
     source: Source = "",
     data: str = "",
+    languages: tuple[str, str] | None = None,
     real: Path | None = None,
     fake: Path | None = None,
     metrics: str = "",
@@ -80,7 +81,9 @@ def evaluate(
 
     Args:
         source: name of a preset, or folder of a run
-        data: other data than the source was trained on, to measure it by
+        data: other data than the source was trained on, whose test part to measure
+            it by
+        languages: codes of source and target, where other data needs them
         real: folder of real images, without a source
         fake: folder of generated images, without a source
         metrics: of fid, fid_infinity, kid, is, prdc, prd, swd, diversity, modes
@@ -108,6 +111,10 @@ def evaluate(
     if source:
         model, recipe, config = load(source)
         config |= {"data": data} if data else {}
+        if languages:
+            if "languages" not in config:
+                raise WrongUse(f"{source} does not translate: leave --languages out.")
+            config["languages"] = languages
         module = import_recipe(recipe)
     if not compares:
         results = module.evaluate(model, module.Config(**_tuples(config)))

@@ -13,7 +13,7 @@ one row or, in a beam search, `beam` adjacent ones.
 All sentences are decoded together in one graph, made of operations that LiteRT has too
 (but for the random numbers of `sample`). Where the number of sentences is not fixed,
 those that have ended are left out of further steps, but in `sample`. A sentence's
-result does not depend on its neighbours.
+result does not depend on its neighbours, but what `sample` draws does, on its place.
 """
 
 from typing import NamedTuple

@@ -29,13 +29,15 @@ import tensorflow as tf
 from zoo.layers import register
 from zoo.losses import ADVERSARIAL_LOSSES, SMOOTHABLE_LOSSES
 from zoo.networks import DCGAN
-from zoo.regularizers import augment, check_slopes, penalty
+from zoo.regularizers import augment, check, penalty
 from zoo.training import (
     AdversarialModel,
     discriminator_accuracy,
+    in_parts,
     means,
     minimize,
     normal,
+    policy_of,
     track,
     unpack,
 )
@@ -53,7 +55,8 @@ class GAN(AdversarialModel):
         shape: Of an example: `(height, width, channels)` of an image, any size, or
             `(dim,)` of a point.
         latent_dim: Length of a noise vector.
-        networks: `DCGAN(...)` (default), `MLP(...)`, or anything with the same methods.
+        networks: `DCGAN(...)` (default), `MLP(...)` or another of
+            `zoo.networks.Networks`.
         loss: `"non_saturating"` (default), `"saturating"`, `"least_squares"`,
             `"hinge"` or `"wasserstein"`, see `zoo.losses`; the last needs a
             regularizer that bounds the discriminator's slope.
@@ -121,7 +124,7 @@ class GAN(AdversarialModel):
                 f"label_smoothing={label_smoothing}, loss={loss!r}."
             )
         networks = networks or DCGAN()
-        check_slopes(regularizers, networks)
+        check(regularizers, networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
         self.latent_dim = latent_dim
@@ -130,11 +133,12 @@ class GAN(AdversarialModel):
         self.label_smoothing = label_smoothing
         self.regularizers = list(regularizers)
 
-        self.generator = self.networks.generator(latent_dim, self.shape)
-        trunk = self.networks.trunk(self.shape)
-        logits = self.networks.head(1, "logits")(trunk.output)
-        self.discriminator = keras.Model(trunk.input, logits, name="discriminator")
-        self.average(ema)
+        with policy_of(self):
+            self.generator = self.networks.generator(latent_dim, self.shape)
+            trunk = self.networks.trunk(self.shape)
+            logits = self.networks.head(1, "logits")(trunk.output)
+            self.discriminator = keras.Model(trunk.input, logits, name="discriminator")
+            self.average(ema)
         self.seed_generator = keras.random.SeedGenerator()
         self.trackers = means(
             "discriminator_loss",
@@ -162,13 +166,13 @@ class GAN(AdversarialModel):
             `(count, *shape)`.
         """
         noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        return self(tf.cast(noise, tf.float32))
+        return in_parts(self, tf.cast(noise, tf.float32))
 
     # ----------------------------------------------------------------- training
 
     def train_step(self, data):
         """Updates both networks on one batch (the paper's algorithm 1, with k = 1)."""
-        real, _ = unpack(data)
+        real, _ = unpack(data, self.shape)
         noise = normal((tf.shape(real)[0], self.latent_dim), self.seed_generator)
         step = self.discriminator_optimizer.iterations
         discriminator_loss, generator_loss = ADVERSARIAL_LOSSES[self.loss_name]

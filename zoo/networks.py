@@ -8,6 +8,9 @@ images; multi-layer perceptrons for points. Each family has
     trunk(shape)                  example -> features
     head(outputs, name)           features -> logits: the layer that a model adds itself
 
+Networks of one's own subclass `Networks`, write the first two and inherit the rest; a
+model with them can be saved once their class is registered with Keras.
+
 Images are in [0, 1] outside of a network, and in [-1, 1] inside, as in the paper.
 """
 
@@ -23,7 +26,7 @@ NORMALIZATIONS = ("batch", "spectral", "none")
 
 
 class Networks:
-    """What both families share: how the discriminator is normalized.
+    """What all families share: how the discriminator is normalized, and its last layer.
 
     Args:
         widths: Channels or units of each stage, from the example inwards.

@@ -81,8 +81,8 @@ def verify(name, shelf=SHELF):
 def save(model, name, shelf, examples, **facts):
     """Puts a model on a shelf, exported and with its card; returns the folder.
 
-    Only weights that inference needs are shipped: Adam's moments, two per weight,
-    would triple the file. A preset of that name is replaced, whole or not at all.
+    Weights are shipped without their optimizers: Adam's moments, two per weight, would
+    triple the file. A preset of that name is replaced, whole or not at all.
 
     Args:
         model: Any model of this zoo.

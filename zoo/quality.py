@@ -27,6 +27,10 @@ CLASSIFIERS = {
     "mnist": "classifier_mnist",
 }
 
+#: Held-out images below which their distance tells a good epoch from a bad one about
+#: as well as a coin.
+FEW = 100
+
 #: Keys of `zoo.metrics.evaluate.METRICS`.
 METRICS = ("fid", "kid", "prdc", "modes")
 
@@ -146,8 +150,15 @@ def watch(real, dataset, shelf=presets.SHELF):
         the guard against collapse, and the name under which the distance is logged.
     """
     extractor = extractor_of(dataset, shelf)
+    if len(real) < FEW:
+        print(
+            f"Only {len(real)} images are held out: which epoch is best is largely "
+            f"chance. Give {20 * FEW:,} images or more, or look at the samples."
+        )
+    # Many, where real ones are few: then at least the fakes' part is not chance.
+    count = max(len(real), 2000)
     callbacks = [
-        streaming.Evaluate(real, extractor, lambda model: draw(model, len(real))),
+        streaming.Evaluate(real, extractor, lambda model: draw(model, count)),
         CollapseWatch(extractor.extract, real, lambda model: draw(model, 1000)),
     ]
     return callbacks, f"fid_{extractor.name}"
@@ -183,12 +194,15 @@ def draw(model, count, seed=0, conditions=None, batch_size=500):
         model: Any model with `sample(count, seed=...)`.
         count: Number of samples.
         seed: Integer; the same one draws the same samples.
-        conditions: Of a conditional model, `count` of them.
+        conditions: Of a conditional model, `count` of them; each class in turn by
+            default.
         batch_size: Samples drawn at once.
 
     Returns:
         `(count, height, width, channels)`, clipped to [0, 1] as pictures show them.
     """
+    if conditions is None and hasattr(model, "condition_dim"):
+        conditions = np.arange(count) % model.condition_dim  # in turn, over all parts
     parts = []
     for start in range(0, count, batch_size):
         size = min(batch_size, count - start)

@@ -466,9 +466,8 @@ class Decoder(RecurrentLayer):
             below = [fed]
         for layer in range(self.recurrent.layers):
             own = tuple(states[layer * carried : (layer + 1) * carried])
-            if layer and masks:
-                below = [below[0] * masks[layer - 1]]
-            own = self.cell.step(product, below, own)
+            read = [below[0] * masks[layer - 1]] if layer and masks else below
+            own = self.cell.step(product, read, own)
             after.extend(own)
             residual = self.recurrent.residual and layer
             below = [own[0] + below[0] if residual else own[0]]

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from zoo.layers import register
+from zoo.networks import Networks
 from zoo.training import normal, uniform
 
 
@@ -82,17 +83,24 @@ def penalty(regularizers, *arguments):
     return tf.add_n([tf.cast(term, tf.float32) for term in [0.0, *terms]])
 
 
-def check_slopes(regularizers, networks):
-    """Refuses penalties of the slope on networks where examples depend on each other.
+def check(regularizers, networks):
+    """Refuses what does not go together.
 
     Args:
         regularizers: A list of `Regularizer`.
-        networks: Of `zoo.networks`.
+        networks: A `zoo.networks.Networks`.
 
     Raises:
-        ValueError: If there is one and the discriminator has batch statistics, or if
-            something is no regularizer.
+        ValueError: If something is not what it should be, or if a penalty of the slope
+            meets a discriminator where examples depend on each other.
     """
+    if not isinstance(networks, Networks):
+        raise ValueError(
+            "`networks` is an object of a subclass of `zoo.networks.Networks`, such as "
+            f"DCGAN(). Received: {networks!r}."
+        )
+    if isinstance(regularizers, Regularizer):
+        raise ValueError(f"Give a list of regularizers. Received: {regularizers!r}.")
     for regularizer in regularizers:
         if not isinstance(regularizer, Regularizer):
             raise ValueError(
@@ -102,7 +110,7 @@ def check_slopes(regularizers, networks):
     if penalties and networks.has_batch_statistics:
         raise ValueError(
             f"{' and '.join(penalties)} needs a discriminator whose output depends on "
-            "one example alone: pass networks with normalization='none' or 'spectral'. "
+            "one example alone: set its normalization to 'none' or 'spectral'. "
             f"Received normalization={networks.normalization!r}."
         )
 

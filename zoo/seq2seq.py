@@ -25,7 +25,17 @@ from keras import layers
 from zoo import decoding
 from zoo.layers import Settings, register
 from zoo.recurrent import Decoder, Encoder, Recurrent
-from zoo.training import mean_over_replicas, means, minimize, next_seed, track, uniform
+from zoo.training import (
+    Model,
+    mean_over_replicas,
+    means,
+    minimize,
+    next_seed,
+    policy_of,
+    split,
+    track,
+    uniform,
+)
 from zoo.vocabulary import END, PADDING, START, Vocabulary
 
 #: Tokens after which a translation is cut, unless another number is asked for.
@@ -53,7 +63,8 @@ class Teaching(Settings):
             `"none"`: it stays 1 (teacher forcing).
             `"linear"`: by `1 / steps` at each step.
             `"exponential"`: as `exp(-step / steps)`.
-            `"inverse_sigmoid"`: as `steps / (steps + exp(step / steps))`.
+            `"inverse_sigmoid"`: as `k / (k + exp(step / k))`, where `k` is such that
+            half are left after `steps`: `k ln k = steps`.
         steps: Time scale of that fall, in steps of the optimizer.
         floor: Where it ends, a probability.
     """
@@ -76,6 +87,13 @@ class Teaching(Settings):
                 f"Received: {self}."
             )
 
+    def steepness(self):
+        """Returns `ln k` of the inverse sigmoid: the `w` where `w exp(w) = steps`."""
+        w = math.log1p(self.steps)
+        for _ in range(20):  # Newton's method; convex there, so it cannot overshoot
+            w -= (w - self.steps * math.exp(-w)) / (w + 1.0)
+        return w
+
     def truth(self, step):
         """Returns the probability of reading the true token at a step, a scalar."""
         time = tf.cast(step, tf.float32) / self.steps
@@ -83,7 +101,7 @@ class Teaching(Settings):
             "none": lambda: tf.ones(()),
             "linear": lambda: 1.0 - time,
             "exponential": lambda: tf.exp(-time),
-            "inverse_sigmoid": lambda: tf.sigmoid(math.log(self.steps) - time),
+            "inverse_sigmoid": lambda: tf.sigmoid((1.0 - time) * self.steepness()),
         }[self.sampling]()
         return tf.maximum(share, self.floor)
 
@@ -105,7 +123,7 @@ class Translation(NamedTuple):
 
 
 @register
-class Seq2Seq(keras.Model):
+class Seq2Seq(Model):
     """Learns to turn sentences into sentences.
 
     Args:
@@ -178,6 +196,16 @@ class Seq2Seq(keras.Model):
                 "`tied` is 'none', 'decoder' or 'all', and `embedding_dim` a count. "
                 f"Received tied={tied!r}, embedding_dim={embedding_dim}."
             )
+        for name, given, kind in (
+            ("encoder", encoder, Recurrent),
+            ("decoder", decoder, Recurrent),
+            ("teaching", teaching, Teaching),
+        ):
+            if given is not None and not isinstance(given, kind):
+                raise ValueError(
+                    f"`{name}` is a `{kind.__name__}`, such as {kind()}. Received: "
+                    f"{given!r}."
+                )
         if tied == "all" and source_vocabulary.pieces != target_vocabulary.pieces:
             raise ValueError(
                 "tied='all' shares one table between both vocabularies: they must be "
@@ -194,24 +222,28 @@ class Seq2Seq(keras.Model):
         self.tied = tied
         self.teaching = teaching or Teaching()
 
-        size = len(target_vocabulary)
-        scale = keras.initializers.RandomNormal(stddev=embedding_dim**-0.5)
-        self.target_table = layers.Embedding(size, embedding_dim, scale, name="target")
-        self.target_table.build(None)
-        self.source_table = self.target_table
-        if tied != "all":
-            self.source_table = layers.Embedding(
-                len(source_vocabulary), embedding_dim, scale, name="source"
+        with policy_of(self):
+            size = len(target_vocabulary)
+            scale = keras.initializers.RandomNormal(stddev=embedding_dim**-0.5)
+            self.target_table = layers.Embedding(
+                size, embedding_dim, scale, name="target"
             )
-            self.source_table.build(None)
-        self.encoder = Encoder(self.encoder_settings, name="encoder")
-        readout = None if tied == "none" else embedding_dim
-        self.decoder = Decoder(self.decoder_settings, attention, readout)
-        vectors, width = (None, None, embedding_dim), 2 * self.encoder_settings.units
-        self.encoder.build(vectors)
-        self.encoder.built = True
-        self.decoder.build(vectors, (None, width), (None, None, width))
-        self.decoder.built = True
+            self.target_table.build(None)
+            self.source_table = self.target_table
+            if tied != "all":
+                self.source_table = layers.Embedding(
+                    len(source_vocabulary), embedding_dim, scale, name="source"
+                )
+                self.source_table.build(None)
+            self.encoder = Encoder(self.encoder_settings, name="encoder")
+            readout = None if tied == "none" else embedding_dim
+            self.decoder = Decoder(self.decoder_settings, attention, readout)
+            vectors = (None, None, embedding_dim)
+            width = 2 * self.encoder_settings.units
+            self.encoder.build(vectors)
+            self.encoder.built = True
+            self.decoder.build(vectors, (None, width), (None, None, width))
+            self.decoder.built = True
         if tied == "none":
             self.output_kernel = self.add_weight(
                 (self.decoder.readout, size), "glorot_uniform", name="output_kernel"
@@ -302,9 +334,10 @@ class Seq2Seq(keras.Model):
 
         def body(time, last, shown, state):
             logits, state = step(last, state, memory)
-            here = tf.stack([tf.zeros_like(seed[0]), tf.cast(time, seed.dtype)])
-            drawn = tf.random.stateless_categorical(logits, 1, seed + here)
-            drawn = tf.where(columns == time + 1, tf.cast(drawn, tf.int32), shown)
+            # Folded in, not added: the next step's seed is this one's plus a little.
+            here = tf.random.experimental.stateless_fold_in(seed, time)
+            drawn = tf.random.stateless_categorical(logits, 1, here, tf.int32)
+            drawn = tf.where(columns == time + 1, drawn, shown)
             shown = tf.where(keep, shown, drawn)
             return time + 1, tf.gather(shown, time + 1, axis=1), shown, state
 
@@ -377,9 +410,9 @@ class Seq2Seq(keras.Model):
             source: `(batch, time)` int32 ids, padded with 0.
             beam: 1 for greedy decoding.
             n_best: Hypotheses for each sentence.
-            alpha: Exponent of the length penalty; see `zoo.decoding`. Greedy decoding
-                uses neither penalty.
-            beta: Weight of the coverage penalty; needs attention.
+            alpha: Exponent of the length penalty, 0 or more; see `zoo.decoding`. Greedy
+                decoding uses neither penalty.
+            beta: Weight of the coverage penalty, 0 or more; needs attention.
             max_length: Tokens after which a translation is cut, an integer.
 
         Returns:
@@ -387,8 +420,13 @@ class Seq2Seq(keras.Model):
 
         Raises:
             ValueError: If `beta` is not 0 for a model without attention, `n_best` is
-                not from 1 to `beam`, or `max_length` is below 1.
+                not from 1 to `beam`, or another number is outside its range.
         """
+        if beam < 1 or alpha < 0 or beta < 0:
+            raise ValueError(
+                "`beam` is 1 or more, `alpha` and `beta` are 0 or more. Received "
+                f"beam={beam}, alpha={alpha}, beta={beta}."
+            )
         if beta and not self.attention:
             raise ValueError(
                 "A coverage penalty adds up attention. Leave `beta` at 0 for a model "
@@ -455,7 +493,8 @@ class Seq2Seq(keras.Model):
 
         Args:
             sentences: List of strings.
-            seed: Integer; the same one draws the same translations.
+            seed: Integer; the same one draws the same translations of the same list in
+                batches of the same size.
             batch_size: Sentences drawn at once.
             max_length: Tokens after which a translation is cut.
             **options: `temperature`, `top_k`, `top_p` of `zoo.decoding.sample`.
@@ -477,7 +516,8 @@ class Seq2Seq(keras.Model):
 
         Args:
             source: `(batch, time)` int32 ids, padded with 0.
-            seed: Integer or scalar tensor; the same one draws the same translations.
+            seed: Integer or scalar tensor; the same one draws the same translations of
+                the same batch.
             max_length: Tokens after which a translation is cut, an integer.
             **options: `temperature`, `top_k`, `top_p` of `zoo.decoding.sample`.
 
@@ -706,8 +746,9 @@ def ends(max_length):
 
 def pair(data):
     """Returns source and target of a batch of `fit`, as `(x, y)` or as one `x`."""
-    source, target, _ = keras.utils.unpack_x_y_sample_weight(data)
-    return source if target is None else (source, target)
+    source, target = split(data)
+    sides = source if target is None else (source, target)
+    return tuple(tf.cast(side, tf.int32) for side in sides)  # NumPy's are int64
 
 
 def padded(ids):

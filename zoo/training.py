@@ -1,37 +1,139 @@
 """The chores every `train_step` shares, so that it can read like its paper.
 
-`unpack` splits a batch and refuses bytes; `minimize` is the only place that knows about
-mixed precision and `tf.distribute`; `normal` and `uniform` draw noise that differs by
-replica; `means` and `track` turn loss tensors into Keras logs; `random_states` finds
-what a `.keras` file forgets; `AdversarialModel` remembers two optimizers and averages a
-generator's weights. There is no training loop here: that is `keras.Model.fit`.
+`Model` refuses what it would not use, `policy_of` settles a model's dtypes, `split` and
+`unpack` split a batch and refuse what it should not hold; `minimize` is the only place
+that knows about mixed precision and `tf.distribute`; `normal` and `uniform` draw noise
+that differs by replica; `means` and `track` turn loss tensors into Keras logs;
+`in_parts` bounds the memory of drawing; `random_states` finds what a `.keras` file
+forgets; `AdversarialModel` remembers two optimizers and averages a generator's weights.
+There is no training loop here: that is `keras.Model.fit`.
 """
 
+import contextlib
+
 import keras
+import numpy as np
 import tensorflow as tf
 
+from zoo.export import write_saved_model
+from zoo.files import whole
 from zoo.layers import register
 
 
-def unpack(data):
+class Model(keras.Model):
+    """A Keras model whose `train_step` knows its own loss and logs."""
+
+    def compile(self, optimizer="rmsprop", **kwargs):
+        """Sets the optimizer; other arguments are those of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a loss or metrics are given: the model has its own.
+        """
+        own = ("loss", "loss_weights", "metrics", "weighted_metrics")
+        if unused := [name for name in own if kwargs.get(name)]:
+            raise ValueError(
+                f"A {type(self).__name__} has a loss and logs of its own. Leave out: "
+                f"{', '.join(unused)}."
+            )
+        super().compile(optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        """Recompiles on load and creates the slots that the file will fill."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains as `keras.Model.fit` does.
+
+        Raises:
+            ValueError: If images in memory have values outside [0, 1].
+        """
+        shape = getattr(x, "shape", ())
+        if len(shape) == 4 and shape[0] and tf.as_dtype(x.dtype).is_floating:
+            least, most = float(np.min(x[:100])), float(np.max(x[:100]))
+            if least < 0 or most > 1:
+                raise ValueError(
+                    "Images to train on are in [0, 1]. Received values from "
+                    f"{least:.3g} to {most:.3g}."
+                )
+        return super().fit(x, y, *args, **kwargs)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Writes the SavedModel whose endpoints `export_signatures` returns.
+
+        `zoo.export.export` writes LiteRT files too, and compares all with the model.
+
+        Args:
+            filepath: Folder to write.
+            format: `"tf_saved_model"`.
+            **kwargs: None of Keras' other arguments.
+
+        Raises:
+            ValueError: If it is another format, or there are other arguments.
+        """
+        if format != "tf_saved_model" or kwargs:
+            raise ValueError(
+                "`export` writes a SavedModel with the model's own endpoints. Use "
+                "`zoo.export.export` for LiteRT files. Received: "
+                f"{', '.join([f'format={format!r}', *kwargs])}."
+            )
+        with whole(filepath) as folder:
+            write_saved_model(self, self.export_signatures(), folder)
+
+
+@contextlib.contextmanager
+def policy_of(model):
+    """Makes layers follow a model's dtype policy, not the global one, while it is open.
+
+    So a model that is loaded, or made with `dtype`, computes as it was meant to.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(model.dtype_policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def split(data):
+    """Splits a batch of `fit` into `(x, y)`, `y` being `None` where there is none.
+
+    Raises:
+        ValueError: If examples are weighted, which no loss of the zoo is.
+    """
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is not None:
+        raise ValueError("Leave out `sample_weight` and `class_weight`: not supported.")
+    return x, y
+
+
+def unpack(data, shape):
     """Splits a batch of `fit` into examples and, where there are any, labels.
 
     Args:
         data: What `train_step` or `test_step` was given.
+        shape: Of an example.
 
     Returns:
-        `(examples, labels or None)`.
+        `(examples, float32, labels or None)`.
 
     Raises:
-        ValueError: If the examples are whole numbers, such as the bytes of images.
+        ValueError: If the examples are of another shape, weighted, or whole numbers,
+            such as the bytes of images.
     """
-    examples, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    examples, labels = split(data)
     if not tf.as_dtype(examples.dtype).is_floating:
         raise ValueError(
             "Train on floats: images in [0, 1], as `zoo.data.images.batches` gives "
             f"them, or divided by 255. Received: {tf.as_dtype(examples.dtype).name}."
         )
-    return examples, labels
+    if not examples.shape[1:].is_compatible_with(shape):
+        raise ValueError(
+            f"Examples are of shape {tuple(shape)}; a grey image has one channel, "
+            f"`x[..., None]`. Received: {tuple(examples.shape[1:])}."
+        )
+    return tf.cast(examples, tf.float32), labels
 
 
 def minimize(loss, tape, variables, optimizer):
@@ -179,6 +281,22 @@ def reseed(model, seed):
         state.assign([seed, 0])
 
 
+def in_parts(function, *inputs, rows=500):
+    """Applies a function to some rows after others: memory does not grow with all.
+
+    Args:
+        function: Of as many tensors as there are inputs; returns one.
+        *inputs: Arrays or tensors of equally many rows.
+        rows: At once.
+
+    Returns:
+        What `function` would return for all rows.
+    """
+    starts = range(0, max(1, len(inputs[0])), rows)
+    parts = [function(*(x[start : start + rows] for x in inputs)) for start in starts]
+    return tf.concat(parts, axis=0)
+
+
 def discriminator_accuracy(real_logits, fake_logits):
     """Returns the probability that a real example scores above a fake one.
 
@@ -240,13 +358,13 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-class AdversarialModel(keras.Model):
+class AdversarialModel(Model):
     """A model with a generator's optimizer and a discriminator's.
 
-    Subclasses make `self.generator` and `self.discriminator` and write their own
-    `train_step`. This class makes `compile`, `save` and `load_model` carry both
-    optimizers, so that a loaded model resumes with its Adam moments intact, and keeps
-    a running average of the generator.
+    Subclasses make `self.generator` and `self.discriminator` (or say what its variables
+    are) and write their own `train_step`. This class makes `compile`, `save` and
+    `load_model` carry both optimizers, so that a loaded model resumes with its Adam
+    moments intact, and keeps a running average of the generator.
     """
 
     @property
@@ -259,18 +377,36 @@ class AdversarialModel(keras.Model):
         """Variables that the discriminator's optimizer updates."""
         return self.discriminator.trainable_variables
 
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains as `keras.Model.fit` does, without validation.
+
+        Raises:
+            ValueError: If there is something to validate on, or images in memory have
+                values outside [0, 1].
+        """
+        if kwargs.get("validation_data") is not None or kwargs.get("validation_split"):
+            self.test_step(None)
+        return super().fit(x, y, *args, **kwargs)
+
     def test_step(self, data):
         """Refuses: the losses of a game do not say how good its examples are."""
         raise ValueError(
-            "There is no loss to validate by. Leave out `validation_data`, and measure "
-            "samples instead: by `zoo evaluate`, or after each epoch by the callback "
-            "`zoo.metrics.streaming.Evaluate`."
+            "There is no loss to validate by. Leave out `validation_data` and "
+            "`validation_split`, and measure samples instead: by `zoo evaluate`, or "
+            "after each epoch by the callback `zoo.metrics.streaming.Evaluate`."
         )
 
     # ------------------------------------------------------------- two optimizers
 
     def compile(self, generator_optimizer, discriminator_optimizer, **kwargs):
-        """Sets both optimizers; other arguments are those of `keras.Model.compile`."""
+        """Sets both optimizers; other arguments are those of `keras.Model.compile`.
+
+        There is no `model.optimizer`, so Keras' callbacks for learning rates do not
+        work: give an optimizer a `keras.optimizers.schedules` object as its rate.
+
+        Raises:
+            ValueError: If both are the same object, or losses or metrics are given.
+        """
         super().compile(optimizer=None, **kwargs)
         self.generator_optimizer = self._own(generator_optimizer)
         self.discriminator_optimizer = self._own(discriminator_optimizer)
@@ -279,6 +415,9 @@ class AdversarialModel(keras.Model):
                 "Generator and discriminator need an optimizer each: one keeps the "
                 "moments of one set of weights. Received the same object twice."
             )
+        # Now: on several replicas no slot can be made inside a step.
+        self.generator_optimizer.build(self.generator_variables)
+        self.discriminator_optimizer.build(self.discriminator_variables)
 
     def _own(self, optimizer):
         optimizer = keras.optimizers.get(optimizer)
@@ -299,15 +438,13 @@ class AdversarialModel(keras.Model):
         }
 
     def compile_from_config(self, config):
-        """Recompiles on load and creates the slots that the file will fill."""
+        """Recompiles on load, which creates the slots that the file will fill."""
         deserialize = keras.optimizers.deserialize
         self.compile(
             deserialize(config["generator_optimizer"]),
             deserialize(config["discriminator_optimizer"]),
             steps_per_execution=config["steps_per_execution"],
         )
-        self.generator_optimizer.build(self.generator_variables)
-        self.discriminator_optimizer.build(self.discriminator_variables)
 
     @classmethod
     def from_config(cls, config):

@@ -23,7 +23,7 @@ from keras import layers
 from zoo.distributions import Bernoulli, StandardNormal
 from zoo.layers import register
 from zoo.losses import bits_per_dim, cauchy_schwarz_to_mixture, normal_log_density
-from zoo.training import means, minimize, normal, track, unpack
+from zoo.training import Model, means, minimize, normal, policy_of, track, unpack
 
 # Keeps exp(-log_variance) finite in float32 however sure the encoder becomes.
 LOG_VARIANCE_RANGE = (-12.0, 6.0)
@@ -142,7 +142,7 @@ class Dense:
 
 
 @register
-class VAE(keras.Model):
+class VAE(Model):
     """Learns a code for images, and images for codes.
 
     Args:
@@ -228,8 +228,9 @@ class VAE(keras.Model):
         self.beta = beta
         self.deterministic = deterministic
 
-        self.encoder = self.network.encoder(self.image_shape, latent_dim)
-        self.decoder = self.network.decoder(self.image_shape, latent_dim)
+        with policy_of(self):
+            self.encoder = self.network.encoder(self.image_shape, latent_dim)
+            self.decoder = self.network.decoder(self.image_shape, latent_dim)
         self.prior.attach(self.image_shape, latent_dim)
         if deterministic:  # nothing reads the second head, so nothing would train it
             self.encoder.get_layer("log_variance").trainable = False
@@ -392,7 +393,7 @@ class VAE(keras.Model):
 
     def train_step(self, data):
         """Updates all networks on one batch of images; labels are ignored."""
-        images, _ = unpack(data)
+        images, _ = unpack(data, self.image_shape)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, training=True)
             loss = tf.reduce_mean(losses["loss"])
@@ -401,7 +402,7 @@ class VAE(keras.Model):
 
     def test_step(self, data):
         """Measures the same losses, without updating anything."""
-        images, _ = unpack(data)
+        images, _ = unpack(data, self.image_shape)
         return track(self.trackers, self.losses_on(images, training=False))
 
     # --------------------------------------------------------------- evaluation

@@ -25,16 +25,18 @@ from zoo.networks import DCGAN
 from zoo.regularizers import (
     Regularizer,
     augment,
-    check_slopes,
+    check,
     check_weight,
     penalty,
     squared_slopes,
 )
 from zoo.training import (
     AdversarialModel,
+    in_parts,
     means,
     minimize,
     normal,
+    policy_of,
     track,
     uniform,
     unpack,
@@ -132,7 +134,7 @@ class WGAN(AdversarialModel):
         shape: Of an example: `(height, width, channels)` of an image, any size, or
             `(dim,)` of a point.
         latent_dim: Length of a noise vector.
-        networks: `DCGAN(...)`, `MLP(...)`, or anything with the same methods; by
+        networks: `DCGAN(...)`, `MLP(...)` or another of `zoo.networks.Networks`; by
             default DCGAN's without normalization of the critic.
         lipschitz: What bounds the critic's slope: `GradientPenalty(...)` (default) or
             `WeightClipping(...)`.
@@ -192,7 +194,12 @@ class WGAN(AdversarialModel):
             )
         networks = networks or DCGAN(normalization="none")
         lipschitz = lipschitz or GradientPenalty()
-        check_slopes([lipschitz, *regularizers], networks)
+        if not isinstance(lipschitz, (GradientPenalty, WeightClipping)):
+            raise ValueError(
+                "`lipschitz` is GradientPenalty(...) or WeightClipping(...); others "
+                f"are `regularizers`. Received: {lipschitz!r}."
+            )
+        check([lipschitz, *regularizers], networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
         self.latent_dim = latent_dim
@@ -201,12 +208,13 @@ class WGAN(AdversarialModel):
         self.critic_steps = critic_steps
         self.regularizers = list(regularizers)
 
-        self.generator = networks.generator(latent_dim, self.shape)
-        trunk = networks.trunk(self.shape)
-        # No bias: it cancels in the distance, so nothing would ever train it.
-        outputs = networks.head(1, "outputs", use_bias=False)(trunk.output)
-        self.critic = keras.Model(trunk.input, outputs, name="critic")
-        self.average(ema)
+        with policy_of(self):
+            self.generator = networks.generator(latent_dim, self.shape)
+            trunk = networks.trunk(self.shape)
+            # No bias: it cancels in the distance, so nothing would ever train it.
+            outputs = networks.head(1, "outputs", use_bias=False)(trunk.output)
+            self.critic = keras.Model(trunk.input, outputs, name="critic")
+            self.average(ema)
         self.seed_generator = keras.random.SeedGenerator()
         self.trackers = means(
             "critic_loss", "distance", "generator_loss", "penalty", "generator_gradient"
@@ -235,7 +243,7 @@ class WGAN(AdversarialModel):
             `(count, *shape)`.
         """
         noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        return self(tf.cast(noise, tf.float32))
+        return in_parts(self, tf.cast(noise, tf.float32))
 
     # ----------------------------------------------------------------- training
 
@@ -244,7 +252,7 @@ class WGAN(AdversarialModel):
 
         Algorithm 1 of either paper.
         """
-        real, _ = unpack(data)
+        real, _ = unpack(data, self.shape)
         steps = [self.critic_step(part) for part in cut(real, self.critic_steps)]
         losses = {
             name: tf.add_n([step[name] for step in steps]) / self.critic_steps

@@ -47,8 +47,9 @@ def load(data, split, *, languages=None, data_dir=None):
             `train.de` with `languages`. Plain or gzipped (`.gz`).
         split: `"train"`, `"validation"` or `"test"`; for TFDS any of the data set's.
         languages: Codes of source and target, as `("en", "de")`. TMX and folders of
-            two files a split need them; TFDS's are turned round by them. A table's
-            columns are named by them, or are the first and the second.
+            two files a split need them; all others are turned round by them: TFDS's and
+            embedded sets, two files named by their codes, and tables whose first row
+            names the columns. Without, a table's columns are the first and the second.
         data_dir: TFDS data directory; `None` means TFDS's default.
 
     Returns:
@@ -65,14 +66,11 @@ def load(data, split, *, languages=None, data_dir=None):
     data = str(data)
     kind, _, name = data.partition("/")
     if kind == "embedded":
-        return _load_embedded(name, split)
-    path = Path(data)
-    if path.is_dir():
-        return _load_folder(path, split, languages)
-    versioned = re.search(r":[\d.*]+$", data)  # of TFDS: the dots are no suffix
-    if (path.suffixes and not versioned) or "{" in data:
-        pairs = read(data, languages)
-        parts, _ = divide(pairs)
+        return _load_embedded(name, split, languages)
+    if Path(data).is_dir():
+        return _load_folder(Path(data), split, languages)
+    if _is_file(data):
+        parts, _ = divide(read(data, languages))
         return _chosen(parts, split, data)
     from zoo.data import handbook  # noqa: F401  registers it; it imports this module
 
@@ -84,6 +82,36 @@ def load(data, split, *, languages=None, data_dir=None):
         "'handbook/en-de', a .tsv, .csv or .tmx file, two files as 'corpus.{en,de}', "
         "or a folder."
     )
+
+
+def splits(data, *, languages=None, data_dir=None):
+    """Loads all three splits at once: a file is read and divided only once.
+
+    Args:
+        data: As for `load`.
+        languages: As for `load`.
+        data_dir: As for `load`.
+
+    Returns:
+        Lists of `(source, target)` of training, validation and test.
+
+    Raises:
+        FileNotFoundError: As `load`.
+        ValueError: As `load`.
+    """
+    if _is_file(str(data)):
+        parts, _ = divide(read(data, languages))
+        return tuple(parts[split] for split in SPLITS)
+    where = {"languages": languages, "data_dir": data_dir}
+    return tuple(load(data, split, **where) for split in SPLITS)
+
+
+def _is_file(data):
+    """Returns whether this is to be read as one file, or as two of aligned lines."""
+    if data.startswith("embedded/") or Path(data).is_dir():
+        return False
+    versioned = re.search(r":[\d.*]+$", data)  # of TFDS: the dots are no suffix
+    return "{" in data or bool(Path(data).suffixes and not versioned)
 
 
 def read(path, languages=None):
@@ -107,7 +135,8 @@ def read(path, languages=None):
     path = str(path)
     if braces := re.fullmatch(r"(.*)\{([^{},]+),([^{},]+)\}(.*)", path):
         before, first, second, after = braces.groups()
-        return _read_aligned(before + first + after, before + second + after)
+        pairs = _read_aligned(before + first + after, before + second + after)
+        return _turned(pairs, (first, second), languages, path)
     suffix = Path(path.removesuffix(".gz")).suffix
     if suffix == ".tmx":
         return _read_tmx(path, languages)
@@ -379,7 +408,19 @@ def _chosen(parts, split, data):
     return parts[split]
 
 
-def _load_embedded(name, split):
+def _turned(pairs, given, languages, data):
+    """Returns pairs in languages `given` as pairs in the order of `languages`."""
+    if languages and sorted(languages) != sorted(given):
+        raise ValueError(
+            f"{data!r} has {' and '.join(given)}. Received languages: "
+            f"{' and '.join(languages)}."
+        )
+    if not languages or tuple(languages) == tuple(given):
+        return pairs
+    return [(target, source) for source, target in pairs]
+
+
+def _load_embedded(name, split, languages):
     if name not in EMBEDDED:
         raise ValueError(
             f"There is no embedded text {name!r}. Use one of: {', '.join(EMBEDDED)}."
@@ -391,7 +432,9 @@ def _load_embedded(name, split):
         splits = [f.name.split(".")[0] for f in folder.iterdir() if ".tsv" in f.name]
         _chosen(dict.fromkeys(sorted(splits)), split, f"embedded/{name}")
     with resources.as_file(file) as path:
-        return read(path)
+        pairs = read(path)
+    given = ("dates", "iso") if name == "dates" else tuple(name.split("-"))
+    return _turned(pairs, given, languages, f"embedded/{name}")
 
 
 def _load_folder(folder, split, languages):
@@ -502,9 +545,16 @@ def _read_table(path, languages, delimiter):
             if not any(map(str.strip, row)):
                 raise ValueError(f"{path}, line {number} is empty. Remove it.")
             names = [name.strip().lower() for name in row]
-            if not pairs and wanted and set(wanted) <= set(names):
+            if wanted:
+                if not set(wanted) <= set(names):
+                    raise ValueError(
+                        f"{path}, line {number}: no columns {' and '.join(languages)}. "
+                        "Name them in the first line, or leave out the languages: then "
+                        "the first column is translated into the second. Received: "
+                        f"{', '.join(row)[:80]}."
+                    )
                 columns = [names.index(language) for language in wanted]
-                wanted = None  # the header has been read
+                wanted = []  # the header has been read
                 continue
             if len(row) <= max(columns):
                 raise ValueError(
@@ -517,6 +567,16 @@ def _read_table(path, languages, delimiter):
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}.") from error
     return pairs
+
+
+def _spoken(element):
+    """Returns the text in a TMX element without the codes of the program it is from."""
+    parts = [element.text or ""]
+    for inner in element:
+        if inner.tag not in ("bpt", "ept", "it", "ph", "ut"):  # TMX 1.4b: native codes
+            parts.append(_spoken(inner))
+        parts.append(inner.tail or "")
+    return "".join(parts)
 
 
 def _read_tmx(path, languages):
@@ -537,10 +597,10 @@ def _read_tmx(path, languages):
         for variant in unit.iter("tuv"):
             code = variant.get(_XML_LANGUAGE) or variant.get("lang") or ""
             segment = variant.find("seg")
-            spoken = "" if segment is None else "".join(segment.itertext())
+            spoken = "" if segment is None else " ".join(_spoken(segment).split())
             found.add(code)
             for name in {code.lower(), code.lower().split("-")[0]}:
-                sides.setdefault(name, spoken.strip())
+                sides.setdefault(name, spoken)
         pair = tuple(sides.get(language.lower()) for language in languages)
         if "" in pair:
             raise ValueError(

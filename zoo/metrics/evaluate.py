@@ -126,9 +126,10 @@ def measure(
         `curve`.
 
     Raises:
-        ValueError: If a metric is unknown, or needs logits and there are none.
+        ValueError: If a metric is unknown, needs logits and there are none, or needs
+            more samples.
     """
-    check(metrics, resamples)
+    check(metrics, resamples, min(len(real.features), len(fake.features)))
     results = {}
     counts = {"real": len(real.features), "fake": len(fake.features)}
     for metric in metrics:
@@ -139,8 +140,18 @@ def measure(
     return results
 
 
-def check(metrics, resamples):
-    """Raises the `ValueError` of `measure`, before anything is computed."""
+#: Samples of either set that a metric needs: `k + 1` neighbours, a sample a cluster.
+LEAST = {"prdc": 6, "prd": 10}
+
+
+def check(metrics, resamples, count=None):
+    """Raises the `ValueError` of `measure`, before anything is computed.
+
+    Args:
+        metrics: As for `measure`.
+        resamples: As for `measure`.
+        count: Of the smaller set, if it is known.
+    """
     unknown = [name for name in metrics if name not in METRICS]
     if unknown or not metrics:
         raise ValueError(
@@ -152,6 +163,14 @@ def check(metrics, resamples):
             f"An interval takes 2 resamples or more, 100 as a rule. Received: "
             f"{resamples}."
         )
+    halves = 2 if resamples else 1  # of which an interval is made
+    for metric in metrics:
+        if count is not None and count < LEAST.get(metric, 0) * halves:
+            raise ValueError(
+                f"{metric} needs {LEAST[metric] * halves} samples or more of each set"
+                f"{', as an interval is made of halves' if resamples else ''}. Give "
+                f"more, or leave it out of the metrics. Received: {count}."
+            )
 
 
 def _intervals(metric, real, fake, resamples):
@@ -214,8 +233,8 @@ def compare(
         >>> compare(black, grey, extractor, ("fid",))["fid_brightness"]["value"]
         0.25
     """
-    check(metrics, resamples)
     real, fake = np.asarray(real), np.asarray(fake)
+    check(metrics, resamples, min(len(real), len(fake)))
 
     def reporter(name):
         return (lambda *counts: progress(name, *counts)) if progress else None
