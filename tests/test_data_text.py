@@ -98,7 +98,7 @@ def test_written_pairs_are_read(tmp_path):
         ("a.csv", "\n", "a.csv is empty"),
         ("a.tsv", "a\tb\n".encode("utf-16"), "is UTF-16.*iconv -f UTF-16"),
         ("a.tsv.gz", b"a\tb\n", "a.tsv.gz is no whole gzip file"),
-        ("a.tsv.gz", gzip.compress(b"a\tb\n" * 99, mtime=0)[:-9], "is no whole gzip file"),
+        ("a.tsv.gz", gzip.compress(b"a\tb\n" * 99, mtime=0)[:-9], "no whole gzip file"),
         ("a.tsv", "a\tb\nc\n", r"line 2: a column is missing"),
         ("a.tsv", b"a\tb\nc\xfc\td\n", r"line 2: byte 2 \(0xfc\) is no UTF-8.*iconv"),
         ("a.csv", 'a,b\n"c,d\n', r"a.csv, line 2: unexpected end of data"),
