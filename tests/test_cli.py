@@ -133,7 +133,7 @@ def test_translates_arguments_and_lines_of_standard_input(capsys, monkeypatch):
     assert [lines[0], lines[3]] == ["3 March 2024", "4 May 2020"]
     assert lines[1].endswith("  2024-03-03") and lines[4].endswith("  2020-05-04")
     assert run("translate", "dates_to_iso", "1", "--beam", "0") == 1
-    assert "zoo: `n_best` hypotheses" in capsys.readouterr().err
+    assert "zoo: `beam` is 1 or more" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_is_told_how_to_go_on_if_it_can(capsys, monkeypatch):
