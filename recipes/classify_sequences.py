@@ -54,9 +54,8 @@ def build(config, vocabulary):
     _, last = Encoder(Recurrent(units=config.units))(vectors, lengths)
     model = keras.Model(ids, keras.layers.Dense(len(LANGUAGES))(last))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(
-        keras.optimizers.Adam(config.learning_rate), loss, metrics=["accuracy"]
-    )
+    adam = keras.optimizers.Adam(config.learning_rate)
+    model.compile(adam, loss, metrics=["accuracy"])
     return model
 
 
