@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tests import peers
 from zoo import losses
+from zoo.adversarial import discriminator_accuracy
 from zoo.losses import ADVERSARIAL_LOSSES
-from zoo.training import discriminator_accuracy
 
 
 def sigmoid(x):

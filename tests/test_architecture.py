@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
+    "adversarial": {"training"},
     "callbacks": {"files", "metrics", "pictures", "training"},
     "cli": {
         "data",
@@ -46,6 +47,7 @@ ALLOWED = {
     "vocabulary": {"files", "layers", "unicode"},
 }
 MODEL_MAY_IMPORT = {
+    "adversarial",
     "decoding",
     "distributions",
     "layers",

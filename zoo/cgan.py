@@ -30,13 +30,12 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from zoo.adversarial import AdversarialModel, discriminator_accuracy
 from zoo.layers import Settings, register
 from zoo.losses import ADVERSARIAL_LOSSES
 from zoo.networks import DCGAN
 from zoo.regularizers import augment, check, penalty
 from zoo.training import (
-    AdversarialModel,
-    discriminator_accuracy,
     in_parts,
     means,
     minimize,

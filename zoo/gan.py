@@ -26,13 +26,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.adversarial import AdversarialModel, discriminator_accuracy
 from zoo.layers import register
 from zoo.losses import ADVERSARIAL_LOSSES, SMOOTHABLE_LOSSES
 from zoo.networks import DCGAN
 from zoo.regularizers import augment, check, penalty
 from zoo.training import (
-    AdversarialModel,
-    discriminator_accuracy,
     in_parts,
     means,
     minimize,

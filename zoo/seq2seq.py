@@ -14,13 +14,13 @@ them.
 """
 
 import dataclasses
-import math
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from scipy.special import lambertw
 
 from zoo import decoding
 from zoo.layers import Settings, register
@@ -87,21 +87,15 @@ class Teaching(Settings):
                 f"Received: {self}."
             )
 
-    def steepness(self):
-        """Returns `ln k` of the inverse sigmoid: the `w` where `w exp(w) = steps`."""
-        w = math.log1p(self.steps)
-        for _ in range(20):  # Newton's method; convex there, so it cannot overshoot
-            w -= (w - self.steps * math.exp(-w)) / (w + 1.0)
-        return w
-
     def truth(self, step):
         """Returns the probability of reading the true token at a step, a scalar."""
         time = tf.cast(step, tf.float32) / self.steps
+        steepness = float(lambertw(self.steps).real)  # ln k, as k ln k = steps
         share = {
             "none": lambda: tf.ones(()),
             "linear": lambda: 1.0 - time,
             "exponential": lambda: tf.exp(-time),
-            "inverse_sigmoid": lambda: tf.sigmoid((1.0 - time) * self.steepness()),
+            "inverse_sigmoid": lambda: tf.sigmoid((1.0 - time) * steepness),
         }[self.sampling]()
         return tf.maximum(share, self.floor)
 

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.adversarial import AdversarialModel
 from zoo.layers import register
 from zoo.losses import wasserstein_critic, wasserstein_generator
 from zoo.networks import DCGAN
@@ -31,7 +32,6 @@ from zoo.regularizers import (
     squared_slopes,
 )
 from zoo.training import (
-    AdversarialModel,
     in_parts,
     means,
     minimize,
