@@ -23,8 +23,7 @@ from keras import layers
 from torch import nn
 from torch.nn import functional
 
-from zoo.layers import BatchNormalization
-from zoo.networks import LeakyReLU
+from zoo.networks.layers import BatchNormalization, LeakyReLU
 
 CLASSES = 10
 SHAPE = (28, 28, 1)

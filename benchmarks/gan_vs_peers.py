@@ -85,8 +85,8 @@ def quality(args, names, programs):
     import keras
 
     from zoo.data import images
-    from zoo.files import write_json
-    from zoo.quality import extractor_of, sample_quality
+    from zoo.experiment.quality import extractor_of, sample_quality
+    from zoo.system import write_json
 
     train, _, test = images.splits("fashion_mnist")
     train = train[0].astype("float32") / 255.0, train[1]
@@ -147,7 +147,7 @@ def serve(name, threads, images, labels, pipe):
 def speed(args, kinds, programs):
     """Lets the contestants take turns, one kind of model after the other."""
     from zoo.data import images
-    from zoo.files import write_json
+    from zoo.system import write_json
 
     shown = args.images // 960 * 960 or 960  # whole batches for 1, 3 or 5 critic steps
     pixels, labels = images.load("fashion_mnist", "train")

@@ -48,7 +48,7 @@ def data(count):
     """Returns `(vocabularies, batches, test batches, references)`; 0 means all."""
     from zoo.data import text
     from zoo.seq2seq import padded
-    from zoo.vocabulary import Vocabulary
+    from zoo.text.vocabulary import Vocabulary
 
     pairs = list(zip(*text.load("embedded/en-de", "train"), strict=True))
     vocabularies = [Vocabulary.learn(side, SIZE) for side in pairs]
@@ -76,9 +76,9 @@ def zoo_contestant(vocabularies, batches, sources):
     import keras
     import tensorflow as tf
 
-    from zoo.recurrent import Recurrent
+    from zoo.networks.recurrent import Recurrent
     from zoo.seq2seq import IDS, Seq2Seq
-    from zoo.training import FusedAdam
+    from zoo.training.optimizers import FusedAdam
 
     keras.utils.set_random_seed(0)
     model = Seq2Seq(*vocabularies, 256, Recurrent(units=256), Recurrent(units=512))

@@ -30,10 +30,11 @@ import numpy as np
 import tyro
 
 from zoo.data import images
-from zoo.distributions import VampPrior
-from zoo.run import Run
-from zoo.training import FusedAdam
-from zoo.vae import VAE, Dense
+from zoo.experiment.run import Run
+from zoo.networks.autoencoders import Dense
+from zoo.training.distributions import VampPrior
+from zoo.training.optimizers import FusedAdam
+from zoo.vae import VAE
 
 
 @dataclass(frozen=True)

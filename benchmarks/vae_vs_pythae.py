@@ -38,8 +38,9 @@ def zoo_contestant(images, test, bare):
     import tensorflow as tf
 
     from zoo.data.images import batches
-    from zoo.training import FusedAdam
-    from zoo.vae import VAE, Dense
+    from zoo.networks.autoencoders import Dense
+    from zoo.training.optimizers import FusedAdam
+    from zoo.vae import VAE
 
     keras.utils.set_random_seed(0)
     model = VAE(latent_dim=LATENT, network=Dense((HIDDEN,)))

@@ -4,7 +4,6 @@
     zoo train cgan --data fashion_mnist --epochs 20     the preset's settings
     zoo train cgan --conditioning concatenation         as in the first paper
     zoo train cgan --data DIR --size 32 32     your own images, a folder per class
-    python -m recipes.cgan                     the same program
 
 With the preset's settings `fid_classifier_fashion_mnist` to the test images is 0.227,
 0.226 and 0.219 for seeds 0 to 2, in the best epoch as in the last, the twentieth, and
@@ -19,19 +18,18 @@ samples after each epoch, `report.json`, logs, and `export/` with the SavedModel
 LiteRT files.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from zoo import cli, pictures, quality
 from zoo.cgan import CGAN, Concatenation, Projection
 from zoo.data import images
-from zoo.networks import DCGAN
-from zoo.regularizers import R1, DiffAugment, LeCam
-from zoo.run import Run
-from zoo.training import FusedAdam
+from zoo.experiment import pictures, quality
+from zoo.experiment.run import Run
+from zoo.networks.dcgan import DCGAN
+from zoo.training.optimizers import FusedAdam
+from zoo.training.regularizers import R1, DiffAugment, LeCam
 
 
 @dataclass(frozen=True)
@@ -107,8 +105,8 @@ def evaluate(model, config):
     """Measures a trained model.
 
     Returns:
-        `{metric: value}`: the quality of samples against test images (`zoo.quality`),
-        and per class what `quality.measure_classes` finds.
+        `{metric: value}`: the quality of samples against test images
+        (`zoo.experiment.quality`), and per class what `quality.measure_classes` finds.
     """
     train, _, test = images.splits(config.data, config.size, config.channels)
     return measure(model, train, test, config.data)
@@ -121,7 +119,7 @@ def measure(model, train, test, dataset):
 
 
 def examples(model, config, count=100):
-    """Returns real inputs for `zoo.export`: noise, and each class in turn."""
+    """Returns real inputs for `zoo.deploy.export`: noise, and each class in turn."""
     rng = np.random.default_rng(0)
     classes = np.arange(count) % model.condition_dim
     return {
@@ -180,7 +178,3 @@ def main(config):
         examples_per_epoch=len(batches) * config.batch_size,
         hints=[f"zoo sample {run.directory} --count 100 --out more.png"],
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "cgan", *sys.argv[1:]]))

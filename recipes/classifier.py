@@ -7,13 +7,11 @@
     zoo train classifier --data mnist --no-flip --shift 2 --filters 16 32 64 --epochs 6
                                                    99.3 %
     zoo train classifier --data DIR --size 32 32   your own images, a folder per class
-    python -m recipes.classifier                   the same program
 
 Writes into --run-dir the trained model, `mistakes.png` (test images it gets wrong),
 `report.json`, logs, and `export/` with the SavedModel and the LiteRT files.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,10 +19,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo import cli, pictures
 from zoo.classifier import Classifier
 from zoo.data import images
-from zoo.run import Run
+from zoo.experiment import pictures
+from zoo.experiment.run import Run
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def measure(model, test):
 
 
 def examples(model, config, count=100):
-    """Returns real inputs for `zoo.export`: test images."""
+    """Returns real inputs for `zoo.deploy.export`: test images."""
     return {"images": test_images(config)[0][:count] / np.float32(255.0)}
 
 
@@ -189,7 +187,3 @@ def main(config):
         examples_per_epoch=len(batches) * config.batch_size,
         hints=[f"zoo evaluate {run.directory}"],
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "classifier", *sys.argv[1:]]))

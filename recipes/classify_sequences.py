@@ -2,21 +2,20 @@
 
     zoo train classify_sequences      embedded English, German and Persian
 
-The encoder of `zoo.recurrent` reads a few letters in both directions; its last states
-are the features of a linear classifier. Prints the accuracy on scraps of unseen pages.
+The encoder of `zoo.networks.recurrent` reads a few letters in both directions; its last
+states are the features of a linear classifier. Prints the accuracy on scraps of unseen
+pages.
 """
 
-import sys
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from zoo import cli
 from zoo.data import text
-from zoo.recurrent import Encoder, Recurrent
+from zoo.networks.recurrent import Encoder, Recurrent
 from zoo.seq2seq import padded
-from zoo.vocabulary import Vocabulary
+from zoo.text.vocabulary import Vocabulary
 
 LANGUAGES = ("English", "German", "Persian")
 
@@ -73,7 +72,3 @@ def main(config):
     for scrap, label in zip(test[::200], found, strict=True):
         print(f"  {LANGUAGES[label]:8} {scrap}")
     return logs
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "classify_sequences", *sys.argv[1:]]))

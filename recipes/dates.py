@@ -3,14 +3,12 @@
     zoo train dates                              4 minutes of two cores: 92 % right
     zoo train dates --epochs 15                  the preset: 99.85 %, 20 minutes
     zoo translate runs/dates "3 March 2024" "14 juillet 1989"
-    python -m recipes.dates                      the same program
 
 A task whose every answer can be checked. Settings, files and everything else are those
 of `recipes.translate`; what is measured is the share of dates that are exactly right,
 of the test split and of locales whose ways of writing dates were never seen.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +16,6 @@ import numpy as np
 
 from recipes import translate
 from recipes.translate import examples  # noqa: F401  as `zoo export` asks for it
-from zoo import cli
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,3 @@ PROTOCOL = (
 def main(config):
     """Trains, measures, draws and exports; returns the report."""
     return translate.train("dates", config, measure, PROTOCOL)
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "dates", *sys.argv[1:]]))

@@ -4,7 +4,6 @@
     zoo train gan --data fashion_mnist --epochs 8      the preset's settings
     zoo train gan --data DIR --size 64 64 --widths 32 64 128 256   your own images
     zoo train gan --loss saturating            watch the gradient vanish, if it does
-    python -m recipes.gan                      the same program
 
 With the preset's settings `fid_classifier_fashion_mnist` to the test images is 1.12,
 1.05 and 1.14 for seeds 0 to 2, in the best epoch as in the last, the eighth.
@@ -18,19 +17,18 @@ samples after each epoch, `report.json`, logs, and `export/` with the SavedModel
 LiteRT files.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from zoo import cli, pictures, quality
 from zoo.data import images
+from zoo.experiment import pictures, quality
+from zoo.experiment.run import Run
 from zoo.gan import GAN
-from zoo.networks import DCGAN
-from zoo.regularizers import R1, DiffAugment, InstanceNoise, LeCam
-from zoo.run import Run
-from zoo.training import FusedAdam
+from zoo.networks.dcgan import DCGAN
+from zoo.training.optimizers import FusedAdam
+from zoo.training.regularizers import R1, DiffAugment, InstanceNoise, LeCam
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,8 @@ def evaluate(model, config):
     """Measures a trained model.
 
     Returns:
-        `{metric: value}`: the quality of samples against test images (`zoo.quality`).
+        `{metric: value}`: the quality of samples against test images
+        (`zoo.experiment.quality`).
     """
     settings = {"size": config.size, "channels": config.channels}
     test, _ = images.load(config.data, "test", **settings)
@@ -121,7 +120,7 @@ def evaluate(model, config):
 
 
 def examples(model, config, count=100):
-    """Returns real inputs for `zoo.export`: noise."""
+    """Returns real inputs for `zoo.deploy.export`: noise."""
     rng = np.random.default_rng(0)
     return {"latents": rng.standard_normal((count, model.latent_dim), "float32")}
 
@@ -195,7 +194,3 @@ def train(recipe, config, build, draw, batch_size):
         examples_per_epoch=len(batches) * batch_size,
         hints=[f"zoo sample {run.directory} --count 100 --out more.png"],
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "gan", *sys.argv[1:]]))

@@ -2,22 +2,21 @@
 
     zoo train generate_sequences      embedded dates
 
-The decoder of `zoo.recurrent`, without attention, starts from a vector of year, month
-and day and writes letters. Prints how many unseen dates come out right.
+The decoder of `zoo.networks.recurrent`, without attention, starts from a vector of
+year, month and day and writes letters. Prints how many unseen dates come out right.
 """
 
 import calendar
-import sys
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from zoo import cli, decoding
 from zoo.data import text
-from zoo.recurrent import Decoder, Recurrent
+from zoo.networks.recurrent import Decoder, Recurrent
 from zoo.seq2seq import before, padded
-from zoo.vocabulary import END, START, Vocabulary
+from zoo.text import decoding
+from zoo.text.vocabulary import END, START, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,3 @@ def main(config):
     right = float(np.mean(np.array(texts) == expected))
     print(f"{right:.1%} of {len(test)} unseen dates are right")
     return {"right": right}
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "generate_sequences", *sys.argv[1:]]))

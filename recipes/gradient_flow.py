@@ -1,7 +1,6 @@
 """Measures how far back gradients reach: simple, GRU and LSTM networks, and attention.
 
     zoo train gradient_flow           writes gradient_flow.png and report.json
-    python -m recipes.gradient_flow   the same program
 
 A long-memory task: the first of `steps` symbols is to be named at the end, what lies
 between is noise. At initialisation, the norm of the loss's gradient with respect to the
@@ -12,7 +11,6 @@ al. 2013, https://arxiv.org/abs/1211.5063, section 3.2) bounds the explosion, bu
 back nothing that has vanished.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo import cli
-from zoo.files import whole, write_json
+from zoo.system import whole, write_json
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,3 @@ def main(config):
     write_json(directory / "report.json", {"recipe": "gradient_flow", **facts})
     print(f"Wrote {directory / 'gradient_flow.png'}")
     return facts
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "gradient_flow", *sys.argv[1:]]))

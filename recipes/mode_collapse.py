@@ -3,7 +3,6 @@
     zoo train mode_collapse                    ring of 8 Gaussians, every loss, one seed
     zoo train mode_collapse --data grid        5 x 5 Gaussians
     zoo train mode_collapse --settings recommended --seeds 10   how often it works
-    python -m recipes.mode_collapse            the same program
 
 A generator may please the discriminator with some of the modes alone; the discriminator
 learns to reject these, the generator moves on to others, and they chase each other. The
@@ -19,7 +18,6 @@ is finished is kept there: the same command goes on after an interruption.
 
 import dataclasses
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,13 +26,13 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from zoo import cli, pictures, report
 from zoo.data import points
-from zoo.files import write_json
+from zoo.experiment import pictures, report
 from zoo.gan import GAN
-from zoo.networks import MLP
-from zoo.regularizers import R1
-from zoo.training import FusedAdam
+from zoo.networks.dcgan import MLP
+from zoo.system import write_json
+from zoo.training.optimizers import FusedAdam
+from zoo.training.regularizers import R1
 from zoo.wgan import WGAN
 
 SAMPLES = 2500  # PacGAN, section 4.2; 20 good ones cover a mode of the 25
@@ -188,7 +186,3 @@ def main(config):
     names = ("samples.gif", "modes.png", "report.json")
     print("\nWrote\n" + "\n".join(f"  {directory / name}" for name in names))
     return facts
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "mode_collapse", *sys.argv[1:]]))

@@ -7,7 +7,6 @@
     zoo train translate --no-attention           the baseline: one vector a sentence
     zoo train translate --sampling linear --sampling-epochs 20
     zoo translate runs/translate "The package is installed." --beam 5
-    python -m recipes.translate                  the same program
 
 Writes into --run-dir the trained model, `alignment_*.png` (which source pieces each
 target piece looked at), `translations.tsv` (test sentences, references, translations),
@@ -16,22 +15,21 @@ LiteRT files and the vocabularies.
 """
 
 import shlex
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
 import keras
 import numpy as np
 
-from zoo import cli, pictures
 from zoo.data import text
-from zoo.files import whole
+from zoo.experiment import pictures
+from zoo.experiment.run import Run
 from zoo.metrics.text import bleu, chrf
-from zoo.recurrent import Recurrent
-from zoo.run import Run
+from zoo.networks.recurrent import Recurrent
 from zoo.seq2seq import DEVICE_LENGTH, Seq2Seq, Teaching, padded
-from zoo.training import FusedAdam
-from zoo.vocabulary import Vocabulary
+from zoo.system import whole
+from zoo.text.vocabulary import Vocabulary
+from zoo.training.optimizers import FusedAdam
 
 
 @dataclass(frozen=True)
@@ -183,7 +181,7 @@ def measure(model, config, test):
 
 
 def examples(model, config, count=200):
-    """Returns real inputs for `zoo.export`: test sentences that fit on a device."""
+    """Returns real inputs for `zoo.deploy.export`: sentences that fit on a device."""
     sources, targets = load(config, "test")
     ids = zip(model.source_vocabulary.encode(sources), sources, strict=True)
     kept = [(some, one) for some, one in ids if len(some) <= DEVICE_LENGTH][:count]
@@ -274,7 +272,3 @@ def train(recipe, config, measure, protocol):
         examples_per_epoch=len(pairs[0]),
         hints=[f"zoo translate {run.directory} {shlex.quote(test[0][0])} --beam 5"],
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "translate", *sys.argv[1:]]))

@@ -4,7 +4,6 @@
     zoo train vae --data fashion_mnist --epochs 40      the preset's settings
     zoo train vae --data DIR --size 64 64 --channels 3  your own images
     zoo train vae --deterministic --beta 0     a plain autoencoder: look at samples.png
-    python -m recipes.vae                      the same program
 
 With seed 0 the test negative ELBO ends at 248.0 nats per image with the defaults and at
 239.0 with the preset's settings, in the best epoch as in the last.
@@ -16,26 +15,26 @@ plain autoencoder needs it, as nothing keeps its codes near the prior), side by 
 `export/` with the SavedModel and the LiteRT files.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
 import keras
 import numpy as np
 
-from zoo import cli, pictures, quality
 from zoo.data import images
-from zoo.distributions import (
+from zoo.experiment import pictures, quality
+from zoo.experiment.run import Run
+from zoo.metrics.latent import active_units, kl_decomposition
+from zoo.networks.autoencoders import Convolutional, Dense
+from zoo.training.distributions import (
     Bernoulli,
     Gaussian,
     MixtureOfGaussians,
     StandardNormal,
     VampPrior,
 )
-from zoo.metrics.latent import active_units, kl_decomposition
-from zoo.run import Run
-from zoo.training import reseed
-from zoo.vae import VAE, Convolutional, Dense
+from zoo.training.noise import reseed
+from zoo.vae import VAE
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def evaluate(model, config):
     Returns:
         `{metric: value}`: the losses in nats per image, of up to 2,000 images the
         parts of the divergence and the active units of the code, and the quality of
-        samples (`zoo.quality`).
+        samples (`zoo.experiment.quality`).
     """
     test = images.load(config.data, "test", size=config.size, channels=config.channels)
     return measure(model, test[0], config.data)
@@ -161,7 +160,7 @@ def measure(model, test, dataset):
 
 
 def examples(model, config, count=100):
-    """Returns real inputs for `zoo.export`: test images and their codes."""
+    """Returns real inputs for `zoo.deploy.export`: test images and their codes."""
     test, _ = images.load(
         config.data, "test", size=config.size, channels=config.channels
     )
@@ -235,7 +234,3 @@ def main(config):
             "zoo info vae_fashion_mnist              the trained preset",
         ],
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "vae", *sys.argv[1:]]))

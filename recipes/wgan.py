@@ -4,7 +4,6 @@
     zoo train wgan --data fashion_mnist --epochs 8      the preset's settings
     zoo train wgan --clip 0.01 --penalty 0 --critic-steps 5     the first paper's bound
     zoo train wgan --data DIR --size 64 64 --widths 32 64 128 256  your own images
-    python -m recipes.wgan                     the same program
 
 After each epoch the Frechet distance to held-out training images is measured, which
 chooses the best epoch, and a guard warns of collapse.
@@ -15,16 +14,16 @@ Writes into --run-dir the trained model, `samples.png`, a grid of samples after 
 epoch, `report.json`, logs, and `export/` with the SavedModel and the LiteRT files.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
 from recipes import gan
 from recipes.gan import PROTOCOL, evaluate, examples  # noqa: F401  `zoo` asks for them
-from zoo import cli, pictures
-from zoo.networks import DCGAN
-from zoo.training import FusedAdam
-from zoo.wgan import WGAN, GradientPenalty, WeightClipping
+from zoo.experiment import pictures
+from zoo.networks.dcgan import DCGAN
+from zoo.training.optimizers import FusedAdam
+from zoo.training.regularizers import GradientPenalty, WeightClipping
+from zoo.wgan import WGAN
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,3 @@ def main(config):
             f"{config.batch_size} and {config.critic_steps}."
         )
     return gan.train("wgan", config, build, draw, images_per_step)
-
-
-if __name__ == "__main__":
-    raise SystemExit(cli.main(["train", "wgan", *sys.argv[1:]]))

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo import export
 from zoo.data import images
-from zoo.run import Run
+from zoo.deploy import export
+from zoo.experiment.run import Run
 
 #: Models whose SavedModel a process of its own has loaded; to start one takes longer
 #: than all the rest of the test, and variants of a model differ in nothing it sees.

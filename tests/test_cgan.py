@@ -6,7 +6,7 @@ import tensorflow as tf
 from tests.contract import ModelContract
 from tests.test_gan import blobs
 from zoo.cgan import CGAN, Concatenation, Projection
-from zoo.networks import DCGAN, MLP
+from zoo.networks.dcgan import DCGAN, MLP
 
 
 class CGANContract(ModelContract):

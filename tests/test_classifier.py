@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from recipes import classifier as recipe
 from tests.contract import ModelContract
-from zoo import presets
 from zoo.classifier import Classifier
 from zoo.data import images
+from zoo.deploy import presets
 from zoo.metrics import extractors
 
 
@@ -157,7 +157,7 @@ def test_learning_rate_rises_for_an_epoch_and_ends_at_nothing():
 def test_recipe_trains_on_a_folder_a_class_and_can_be_measured_again(tmp_path):
     from PIL import Image
 
-    from zoo import cli
+    from zoo.cli import commands as cli
 
     pixels, labels = stripes(60)
     for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):

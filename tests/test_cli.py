@@ -8,8 +8,10 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from zoo import cli, presets, report
+from zoo.cli import commands as cli
 from zoo.data import images
+from zoo.deploy import presets
+from zoo.experiment import report
 
 
 def run(*argv):
@@ -140,7 +142,7 @@ def test_an_interrupted_run_is_told_how_to_go_on_if_it_can(capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo.cli.run_recipe", interrupt)
+    monkeypatch.setattr("zoo.cli.commands.run_recipe", interrupt)
     assert run("train", "gan", "--epochs", "1") == 130
     assert capsys.readouterr().err.endswith("--resume continues the run.\n")
     assert run("train", "mode_collapse", "--steps", "1") == 130
@@ -167,7 +169,7 @@ def missing(*_, **__):
 @pytest.mark.parametrize("argv", [["list"], ["--help"]])
 def test_answers_without_tensorflow(argv):
     script = (
-        "import sys\nfrom zoo.cli import main\n"
+        "import sys\nfrom zoo.cli.commands import main\n"
         f"try:\n    main({argv})\nexcept SystemExit:\n    pass\n"
         "heavy = {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

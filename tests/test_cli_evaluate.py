@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import cli, presets
 from zoo.classifier import Classifier
+from zoo.cli import commands as cli
 from zoo.data import images
+from zoo.deploy import presets
 from zoo.gan import GAN
-from zoo.networks import DCGAN
+from zoo.networks.dcgan import DCGAN
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_a_file_of_the_zoo_registers_its_own_class():
     """In a new program, which has imported no model yet."""
     path = presets.SHELF / "classifier_mnist" / "model.keras"
     script = (
-        "from zoo import cli\n"
+        "from zoo.cli import commands as cli\n"
         f"print(cli.find_extractor({str(path)!r}, None, 'clean').channels)\n"
     )
     done = subprocess.run(

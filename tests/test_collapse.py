@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.callbacks import CollapseWatch
+from zoo.experiment.collapse import CollapseWatch
 from zoo.gan import GAN
-from zoo.networks import MLP
+from zoo.networks.dcgan import MLP
 
 CENTRES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]], "float32")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo import decoding
+from zoo.text import decoding
 
 START, END = 1, 2
 

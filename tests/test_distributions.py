@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.distributions import Gaussian, MixtureOfGaussians, StandardNormal, VampPrior
+from zoo.training.distributions import (
+    Gaussian,
+    MixtureOfGaussians,
+    StandardNormal,
+    VampPrior,
+)
 
 
 def identity(images):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from zoo.experiment.comparison import cached, compare, write_neighbors
 from zoo.metrics import (
     Moments,
     confidence_interval,
@@ -14,9 +15,9 @@ from zoo.metrics import (
     kernel_distance_unbiased,
     prdc,
 )
-from zoo.metrics.evaluate import METRICS, cached, compare, measure, write_neighbors
 from zoo.metrics.extractors import Extractor, Outputs
 from zoo.metrics.streaming import Evaluate, FrechetDistance, KernelDistance
+from zoo.metrics.suite import METRICS, measure
 
 
 def grey(count, seed=0, low=0, high=256):

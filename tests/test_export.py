@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo import export
-from zoo.vae import VAE, Convolutional
+from zoo.deploy import export
+from zoo.networks.autoencoders import Convolutional
+from zoo.vae import VAE
 
 
 def model():

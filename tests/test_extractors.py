@@ -4,9 +4,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from zoo import export
 from zoo.classifier import Classifier
-from zoo.metrics import extractors, frechet_distance, networks
+from zoo.deploy import export
+from zoo.metrics import extractors, frechet_distance
+from zoo.metrics import known as networks
 
 
 def pixels(*shape, seed=0):

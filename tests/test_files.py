@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from zoo.files import sha256, size, whole, write_json
+from zoo.system import sha256, size, whole, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

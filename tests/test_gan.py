@@ -6,10 +6,10 @@ from scipy.stats import norm
 
 from tests.contract import ModelContract
 from zoo.gan import GAN
-from zoo.losses import ADVERSARIAL_LOSSES
-from zoo.networks import DCGAN, MLP
-from zoo.regularizers import R1, DiffAugment, InstanceNoise, LeCam
-from zoo.training import in_parts
+from zoo.networks.dcgan import DCGAN, MLP
+from zoo.training.losses import ADVERSARIAL_LOSSES
+from zoo.training.regularizers import R1, DiffAugment, InstanceNoise, LeCam
+from zoo.training.step import in_parts
 
 
 def blobs(count, shape=(8, 8, 1), seed=0):
@@ -177,7 +177,7 @@ def test_step_is_the_one_of_the_paper():
     model.compile(*(keras.optimizers.SGD(0.1) for _ in range(2)))
     real = np.random.default_rng(1).normal(size=(6, 2)).astype("float32")
 
-    from zoo.training import normal
+    from zoo.training.noise import normal
 
     seed = keras.random.SeedGenerator()
     seed.state.assign(model.seed_generator.state)

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from zoo.data import images
-from zoo.metrics import frechet_distance, kernel_distance_unbiased, networks
+from zoo.metrics import frechet_distance, kernel_distance_unbiased
+from zoo.metrics import known as networks
 
 
 def test_the_original_inception_graph_is_fed_and_read_at_its_own_names(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.pictures import grid, pairs, write_alignment, write_grid
+from zoo.experiment.pictures import grid, pairs, write_alignment, write_grid
 
 
 def test_grid_reads_left_to_right_then_down():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import cli
+from zoo.cli import commands as cli
 from zoo.data import points
 
 

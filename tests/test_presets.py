@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import cli, presets
-from zoo.files import size
-from zoo.vae import VAE, Convolutional
+from zoo.cli import commands as cli
+from zoo.deploy import presets
+from zoo.networks.autoencoders import Convolutional
+from zoo.system import size
+from zoo.vae import VAE
 
 MIB = 2**20
 

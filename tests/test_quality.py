@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from zoo import presets, quality
 from zoo.classifier import Classifier
+from zoo.deploy import presets
+from zoo.experiment import quality
 from zoo.metrics import frechet_distance, prdc
 from zoo.metrics.extractors import of_model
 

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from recipes import vae
-from zoo import cli, presets, quality
 from zoo.classifier import Classifier
+from zoo.cli import commands as cli
 from zoo.data import images
+from zoo.deploy import presets
+from zoo.experiment import quality
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.recurrent import Decoder, Encoder, Recurrent, attend
+from zoo.networks.recurrent import Decoder, Encoder, Recurrent, attend
 
 
 def sentences(count=3, time=6, width=4, seed=0):

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from tests.contract import RunConfig
-from zoo.callbacks import Checkpoint, Samples, StopAtNaN
 from zoo.data import images
-from zoo.run import Run
-from zoo.vae import VAE, Dense
+from zoo.experiment.callbacks import Checkpoint, Samples, StopAtNaN
+from zoo.experiment.run import Run
+from zoo.networks.autoencoders import Dense
+from zoo.vae import VAE
 
 
 def build():

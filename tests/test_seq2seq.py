@@ -10,11 +10,11 @@ import scipy.optimize
 import tensorflow as tf
 
 from tests.contract import ModelContract
-from zoo import export
-from zoo.recurrent import Recurrent
+from zoo.deploy import export
+from zoo.networks.recurrent import Recurrent
 from zoo.seq2seq import DEVICE_LENGTH, Seq2Seq, Teaching, padded
-from zoo.training import FusedAdam
-from zoo.vocabulary import PADDING, START, Vocabulary
+from zoo.text.vocabulary import PADDING, START, Vocabulary
+from zoo.training.optimizers import FusedAdam
 
 LETTERS = Vocabulary.learn(["a b c d e f"], size=11, level="character")
 SIZE = len(LETTERS)
@@ -308,7 +308,7 @@ def test_says_what_is_wrong_with_a_search(trained):
         trained.imagine(["abc"], seed=0, temperature=0.0)
     with pytest.raises(ValueError, match="Texts are strings.*b'abc'"):
         trained.translate([b"abc"])
-    with pytest.raises(ValueError, match="`zoo.vocabulary.Vocabulary`. Received"):
+    with pytest.raises(ValueError, match="`zoo.text.vocabulary.Vocabulary`. Received"):
         Seq2Seq("en", "de")
     with pytest.raises(ValueError, match="`encoder` is a `Recurrent`.*Received: 'gru'"):
         tiny(encoder="gru")
@@ -433,7 +433,7 @@ def test_two_replicas_take_the_step_that_one_would():
             cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         from tests.test_seq2seq import LETTERS, ids
         from zoo.data import images
-        from zoo.recurrent import Recurrent
+        from zoo.networks.recurrent import Recurrent
         from zoo.seq2seq import Seq2Seq
 
         two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -1,4 +1,4 @@
-"""The recipes around `zoo.recurrent`, at sizes that take seconds."""
+"""The recipes around `zoo.networks.recurrent`, at sizes that take seconds."""
 
 import importlib.util
 import json
@@ -11,10 +11,12 @@ import pytest
 
 from recipes import classify_sequences, generate_sequences, gradient_flow
 from tests.test_vocabulary import ODD, TEXTS
-from zoo import callbacks, cli, presets
+from zoo.cli import commands as cli
 from zoo.data import text
+from zoo.deploy import presets
+from zoo.experiment import callbacks
 from zoo.seq2seq import DEVICE_BEAM, DEVICE_LENGTH
-from zoo.vocabulary import Vocabulary
+from zoo.text.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 

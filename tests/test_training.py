@@ -8,17 +8,12 @@ import pytest
 import tensorflow as tf
 
 from zoo.gan import GAN
-from zoo.networks import MLP
-from zoo.training import (
-    FusedAdam,
-    means,
-    minimize,
-    normal,
-    random_states,
-    track,
-    unpack,
-)
-from zoo.vae import VAE, Dense
+from zoo.networks.autoencoders import Dense
+from zoo.networks.dcgan import MLP
+from zoo.training.noise import normal, random_states
+from zoo.training.optimizers import FusedAdam
+from zoo.training.step import means, minimize, track, unpack
+from zoo.vae import VAE
 
 
 def descend(weight, optimizer):
@@ -105,7 +100,7 @@ def test_keras_export_writes_the_endpoints(tmp_path):
     model.export(tmp_path / "served")
     served = tf.saved_model.load(str(tmp_path / "served"))
     assert set(served.signatures) == {"serving_default", "encode", "decode"}
-    with pytest.raises(ValueError, match="Use `zoo.export.export` for LiteRT"):
+    with pytest.raises(ValueError, match="Use `zoo.deploy.export.export` for LiteRT"):
         model.export(tmp_path / "lite", format="litert")
 
 

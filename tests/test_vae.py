@@ -5,10 +5,11 @@ import tensorflow as tf
 from scipy.stats import multivariate_normal
 
 from tests.contract import ModelContract
-from zoo.distributions import Gaussian, MixtureOfGaussians, VampPrior
-from zoo.losses import bernoulli_nll
-from zoo.training import FusedAdam
-from zoo.vae import VAE, Convolutional, Dense
+from zoo.networks.autoencoders import Convolutional, Dense
+from zoo.training.densities import bernoulli_nll
+from zoo.training.distributions import Gaussian, MixtureOfGaussians, VampPrior
+from zoo.training.optimizers import FusedAdam
+from zoo.vae import VAE
 
 
 def stripes(count, shape=(8, 8, 1), seed=0):

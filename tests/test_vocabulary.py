@@ -10,9 +10,9 @@ import keras
 import pytest
 import tensorflow as tf
 
-from zoo.layers import register
-from zoo.unicode import normalize, normalize_tf
-from zoo.vocabulary import SPECIALS, Vocabulary
+from zoo.text.unicode import normalize, normalize_tf
+from zoo.text.vocabulary import SPECIALS, Vocabulary
+from zoo.training.registry import register
 
 SCALARS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 TEXTS = [

@@ -6,9 +6,9 @@ from scipy.stats import wasserstein_distance
 
 from tests.contract import ModelContract
 from tests.test_gan import blobs
-from zoo.networks import DCGAN, MLP
-from zoo.regularizers import DiffAugment
-from zoo.wgan import WGAN, GradientPenalty, WeightClipping, cut
+from zoo.networks.dcgan import DCGAN, MLP
+from zoo.training.regularizers import DiffAugment, GradientPenalty, WeightClipping
+from zoo.wgan import WGAN, cut
 
 
 class WGANContract(ModelContract):

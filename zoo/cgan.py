@@ -30,20 +30,14 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from zoo.adversarial import AdversarialModel, discriminator_accuracy
-from zoo.layers import Settings, register
-from zoo.losses import ADVERSARIAL_LOSSES
-from zoo.networks import DCGAN
-from zoo.regularizers import augment, check, penalty
-from zoo.training import (
-    in_parts,
-    means,
-    minimize,
-    normal,
-    policy_of,
-    track,
-    unpack,
-)
+from zoo.networks.dcgan import DCGAN, check_networks
+from zoo.training.adversarial import AdversarialModel, discriminator_accuracy
+from zoo.training.losses import ADVERSARIAL_LOSSES
+from zoo.training.model import policy_of
+from zoo.training.noise import normal
+from zoo.training.registry import Settings, register
+from zoo.training.regularizers import augment, check, penalty
+from zoo.training.step import in_parts, means, minimize, track, unpack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,12 +126,12 @@ class CGAN(AdversarialModel):
             length of a condition, where they are vectors.
         latent_dim: Length of a noise vector.
         networks: `DCGAN(...)` (default), `MLP(...)` or another of
-            `zoo.networks.Networks`.
+            `zoo.networks.dcgan.Networks`.
         conditioning: Of the discriminator: `Projection(...)` (default) or
             `Concatenation(...)`.
-        loss: A key of `zoo.losses.ADVERSARIAL_LOSSES`.
-        regularizers: Any of `zoo.regularizers`; those that penalize the slope need
-            networks without batch normalization of the discriminator.
+        loss: A key of `zoo.training.losses.ADVERSARIAL_LOSSES`.
+        regularizers: Any of `zoo.training.regularizers`; those that penalize the slope
+            need networks without batch normalization of the discriminator.
         ema: Decay of the running average of the generator that samples are drawn from;
             0 draws from the generator itself.
         **kwargs: Passed to `keras.Model`.
@@ -198,6 +192,7 @@ class CGAN(AdversarialModel):
                 f"conditioning={conditioning!r}, loss={loss!r}."
             )
         networks = networks or DCGAN()
+        check_networks(networks)
         check(regularizers, networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
@@ -369,7 +364,7 @@ class CGAN(AdversarialModel):
     # -------------------------------------------------------- saving and export
 
     def export_signatures(self):
-        """Returns `{endpoint: (function, input specs)}` for `zoo.export`."""
+        """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`."""
         specs = [
             tf.TensorSpec((None, self.latent_dim), tf.float32, name="latents"),
             tf.TensorSpec((None, self.condition_dim), tf.float32, name="conditions"),

@@ -12,8 +12,10 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo.layers import BatchNormalization, register
-from zoo.training import Model, means, minimize, policy_of, track, unpack
+from zoo.networks.layers import BatchNormalization
+from zoo.training.model import Model, policy_of
+from zoo.training.registry import register
+from zoo.training.step import means, minimize, track, unpack
 
 
 def convolution(x, filters, strides=1):
@@ -147,7 +149,7 @@ class Classifier(Model):
     # -------------------------------------------------------- saving and export
 
     def export_signatures(self):
-        """Returns `{endpoint: (function, input specs)}` for `zoo.export`."""
+        """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`."""
         images = tf.TensorSpec((None, *self.image_shape), tf.float32, name="images")
 
         def classify(images):

@@ -26,20 +26,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.adversarial import AdversarialModel, discriminator_accuracy
-from zoo.layers import register
-from zoo.losses import ADVERSARIAL_LOSSES, SMOOTHABLE_LOSSES
-from zoo.networks import DCGAN
-from zoo.regularizers import augment, check, penalty
-from zoo.training import (
-    in_parts,
-    means,
-    minimize,
-    normal,
-    policy_of,
-    track,
-    unpack,
-)
+from zoo.networks.dcgan import DCGAN, check_networks
+from zoo.training.adversarial import AdversarialModel, discriminator_accuracy
+from zoo.training.losses import ADVERSARIAL_LOSSES, SMOOTHABLE_LOSSES
+from zoo.training.model import policy_of
+from zoo.training.noise import normal
+from zoo.training.registry import register
+from zoo.training.regularizers import augment, check, penalty
+from zoo.training.step import in_parts, means, minimize, track, unpack
 
 
 @register
@@ -55,14 +49,14 @@ class GAN(AdversarialModel):
             `(dim,)` of a point.
         latent_dim: Length of a noise vector.
         networks: `DCGAN(...)` (default), `MLP(...)` or another of
-            `zoo.networks.Networks`.
+            `zoo.networks.dcgan.Networks`.
         loss: `"non_saturating"` (default), `"saturating"`, `"least_squares"`,
-            `"hinge"` or `"wasserstein"`, see `zoo.losses`; the last needs a
+            `"hinge"` or `"wasserstein"`, see `zoo.training.losses`; the last needs a
             regularizer that bounds the discriminator's slope.
         label_smoothing: Real examples are to be called real with 1 less this
             probability, from 0 to below 1/2; for the first three losses.
-        regularizers: Any of `zoo.regularizers`; those that penalize the slope need
-            networks without batch normalization of the discriminator.
+        regularizers: Any of `zoo.training.regularizers`; those that penalize the slope
+            need networks without batch normalization of the discriminator.
         ema: Decay of the running average of the generator that samples are drawn from;
             0 draws from the generator itself.
         **kwargs: Passed to `keras.Model`.
@@ -123,6 +117,7 @@ class GAN(AdversarialModel):
                 f"label_smoothing={label_smoothing}, loss={loss!r}."
             )
         networks = networks or DCGAN()
+        check_networks(networks)
         check(regularizers, networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
@@ -209,7 +204,7 @@ class GAN(AdversarialModel):
     # -------------------------------------------------------- saving and export
 
     def export_signatures(self):
-        """Returns `{endpoint: (function, input specs)}` for `zoo.export`."""
+        """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`."""
         latents = tf.TensorSpec((None, self.latent_dim), tf.float32, name="latents")
         return {"generate": (lambda latents: {"images": self(latents)}, [latents])}
 

@@ -8,9 +8,9 @@ https://arxiv.org/abs/1409.3215, which must squeeze a sentence into one vector.
 
     source --encoder--> outputs, last states --decoder, a token a step--> target
 
-The networks are in `zoo.recurrent`, how sentences are searched for in `zoo.decoding`,
-how they become numbers in `zoo.vocabulary`; here is the model that joins and trains
-them.
+The networks are in `zoo.networks.recurrent`, how sentences are searched for in
+`zoo.text.decoding`, how they become numbers in `zoo.text.vocabulary`; here is the model
+that joins and trains them.
 """
 
 import dataclasses
@@ -22,21 +22,13 @@ import tensorflow as tf
 from keras import layers
 from scipy.special import lambertw
 
-from zoo import decoding
-from zoo.layers import Settings, register
-from zoo.recurrent import Decoder, Encoder, Recurrent
-from zoo.training import (
-    Model,
-    mean_over_replicas,
-    means,
-    minimize,
-    next_seed,
-    policy_of,
-    split,
-    track,
-    uniform,
-)
-from zoo.vocabulary import END, PADDING, START, Vocabulary
+from zoo.networks.recurrent import Decoder, Encoder, Recurrent
+from zoo.text import decoding
+from zoo.text.vocabulary import END, PADDING, START, Vocabulary
+from zoo.training.model import Model, policy_of
+from zoo.training.noise import next_seed, uniform
+from zoo.training.registry import Settings, register
+from zoo.training.step import mean_over_replicas, means, minimize, split, track
 
 #: Tokens after which a translation is cut, unless another number is asked for.
 MAX_LENGTH = 128
@@ -110,7 +102,7 @@ class Perplexity(keras.metrics.Mean):
 
 
 class Translation(NamedTuple):
-    """One hypothesis: its text and its score, as of `zoo.decoding.Hypotheses`."""
+    """One hypothesis: its text and its score, as of `zoo.text.decoding.Hypotheses`."""
 
     text: str
     score: float
@@ -121,7 +113,7 @@ class Seq2Seq(Model):
     """Learns to turn sentences into sentences.
 
     Args:
-        source_vocabulary: `zoo.vocabulary.Vocabulary` of what is read.
+        source_vocabulary: `zoo.text.vocabulary.Vocabulary` of what is read.
         target_vocabulary: Of what is written.
         embedding_dim: Width of a token's vector, in both.
         encoder: A `Recurrent`; its units are of each direction.
@@ -183,7 +175,7 @@ class Seq2Seq(Model):
         if not all(isinstance(one, Vocabulary) for one in vocabularies):
             raise ValueError(
                 "`source_vocabulary` and `target_vocabulary` are each a "
-                f"`zoo.vocabulary.Vocabulary`. Received: {vocabularies}."
+                f"`zoo.text.vocabulary.Vocabulary`. Received: {vocabularies}."
             )
         if tied not in ("none", "decoder", "all") or embedding_dim < 1:
             raise ValueError(
@@ -361,7 +353,7 @@ class Seq2Seq(Model):
     # ---------------------------------------------------------------- translation
 
     def stepper(self, source, cover=False):
-        """Returns `(step, state, memory)` for `zoo.decoding`.
+        """Returns `(step, state, memory)` for `zoo.text.decoding`.
 
         Args:
             source: `(batch, time)` ids.
@@ -376,7 +368,7 @@ class Seq2Seq(Model):
         return self.next_token(), state, memory
 
     def next_token(self):
-        """Returns the step of `zoo.decoding`; its memory is the decoder's."""
+        """Returns the step of `zoo.text.decoding`; its memory is the decoder's."""
         kernel, bias = self.output_weights()
         never = np.zeros(len(self.target_vocabulary), "float32")
         never[[PADDING, START]] = decoding.IMPOSSIBLE
@@ -404,13 +396,13 @@ class Seq2Seq(Model):
             source: `(batch, time)` int32 ids, padded with 0.
             beam: 1 for greedy decoding.
             n_best: Hypotheses for each sentence.
-            alpha: Exponent of the length penalty, 0 or more; see `zoo.decoding`. Greedy
-                decoding uses neither penalty.
+            alpha: Exponent of the length penalty, 0 or more; see `zoo.text.decoding`.
+                Greedy decoding uses neither penalty.
             beta: Weight of the coverage penalty, 0 or more; needs attention.
             max_length: Tokens after which a translation is cut, an integer.
 
         Returns:
-            `zoo.decoding.Hypotheses` of shape `(batch, n_best)`.
+            `zoo.text.decoding.Hypotheses` of shape `(batch, n_best)`.
 
         Raises:
             ValueError: If `beta` is not 0 for a model without attention, `n_best` is
@@ -491,7 +483,7 @@ class Seq2Seq(Model):
                 batches of the same size.
             batch_size: Sentences drawn at once.
             max_length: Tokens after which a translation is cut.
-            **options: `temperature`, `top_k`, `top_p` of `zoo.decoding.sample`.
+            **options: `temperature`, `top_k`, `top_p` of `zoo.text.decoding.sample`.
 
         Returns:
             List of `Translation`.
@@ -513,10 +505,10 @@ class Seq2Seq(Model):
             seed: Integer or scalar tensor; the same one draws the same translations of
                 the same batch.
             max_length: Tokens after which a translation is cut, an integer.
-            **options: `temperature`, `top_k`, `top_p` of `zoo.decoding.sample`.
+            **options: `temperature`, `top_k`, `top_p` of `zoo.text.decoding.sample`.
 
         Returns:
-            `zoo.decoding.Hypotheses` of shape `(batch, 1)`.
+            `zoo.text.decoding.Hypotheses` of shape `(batch, 1)`.
 
         Raises:
             ValueError: If `max_length` is below 1 or an option outside its range.
@@ -597,7 +589,7 @@ class Seq2Seq(Model):
     # -------------------------------------------------------- saving and export
 
     def export_signatures(self):
-        """Returns `{endpoint: (function, input specs)}` for `zoo.export`.
+        """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`.
 
         `translate` takes and returns strings, by a beam of 5 and a length penalty of
         0.6, whatever a recipe measures with; `encode` and `decode_step` are its parts,
@@ -728,7 +720,7 @@ def before(target):
 
 
 def ends(max_length):
-    """Returns where all searches begin and end, as `zoo.decoding` takes it.
+    """Returns where all searches begin and end, as `zoo.text.decoding` takes it.
 
     Raises:
         ValueError: If `max_length` is below 1.

@@ -19,111 +19,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.adversarial import AdversarialModel
-from zoo.layers import register
-from zoo.losses import wasserstein_critic, wasserstein_generator
-from zoo.networks import DCGAN
-from zoo.regularizers import (
-    Regularizer,
+from zoo.networks.dcgan import DCGAN, check_networks
+from zoo.training.adversarial import AdversarialModel
+from zoo.training.losses import wasserstein_critic, wasserstein_generator
+from zoo.training.model import policy_of
+from zoo.training.noise import normal
+from zoo.training.registry import register
+from zoo.training.regularizers import (
+    GradientPenalty,
+    WeightClipping,
     augment,
     check,
-    check_weight,
     penalty,
-    squared_slopes,
 )
-from zoo.training import (
-    in_parts,
-    means,
-    minimize,
-    normal,
-    policy_of,
-    track,
-    uniform,
-    unpack,
-)
-
-
-@register
-class GradientPenalty(Regularizer):
-    """Draws the critic's slope to `target` on lines between real and fake examples.
-
-    Args:
-        weight: Of the squared difference, dimensionless.
-        target: Slope, in units of the critic's output per unit of the examples. On
-            images in [0, 1] a slope is twice that on images in [-1, 1].
-        one_sided: Whether slopes below `target` are left alone.
-
-    Raises:
-        ValueError: If `weight` is negative.
-
-    Source:
-        Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, section 4 and
-        algorithm 1; one-sided in its section 4, "Two-sided penalty".
-    """
-
-    takes_slopes = True
-
-    def __init__(self, weight=10.0, target=1.0, one_sided=False, **kwargs):
-        super().__init__(**kwargs)
-        check_weight(weight)
-        self.weight = weight
-        self.target = target
-        self.one_sided = one_sided
-        self.seed_generator = keras.random.SeedGenerator()
-
-    def penalty(self, discriminate, real, fake, real_logits, fake_logits):
-        """Returns the term, from one more pass over examples in between."""
-        # Uniform along each line: one draw per example.
-        one = (tf.shape(real)[0], *[1] * (len(real.shape) - 1))
-        share = uniform(one, self.seed_generator)
-        squares = squared_slopes(discriminate, share * real + (1.0 - share) * fake)
-        # The root's own slope is infinite at 0, where identical examples lead.
-        gap = tf.sqrt(squares + 1e-12) - self.target
-        if self.one_sided:
-            gap = tf.nn.relu(gap)
-        return self.weight * tf.reduce_mean(tf.square(gap))
-
-    def get_config(self):
-        """Returns the arguments of `__init__`, under their own names."""
-        return {
-            **super().get_config(),
-            "weight": self.weight,
-            "target": self.target,
-            "one_sided": self.one_sided,
-        }
-
-
-@register
-class WeightClipping(Regularizer):
-    """Cuts every weight of the critic to [-limit, limit] after each of its updates.
-
-    Bounds the slope by an unknown number, and pushes the critic towards functions too
-    simple; it is here because the paper starts with it.
-
-    Args:
-        limit: Largest absolute weight.
-
-    Raises:
-        ValueError: If `limit` is not above 0.
-
-    Source:
-        Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, algorithm 1.
-    """
-
-    def __init__(self, limit=0.01, **kwargs):
-        super().__init__(**kwargs)
-        if not limit > 0:
-            raise ValueError(f"`limit` is above 0. Received limit={limit}.")
-        self.limit = limit
-
-    def constrain(self, variables):
-        """Clips the variables in place."""
-        for variable in variables:
-            variable.assign(tf.clip_by_value(variable, -self.limit, self.limit))
-
-    def get_config(self):
-        """Returns the arguments of `__init__`, under their own names."""
-        return {**super().get_config(), "limit": self.limit}
+from zoo.training.step import in_parts, means, minimize, track, unpack
 
 
 @register
@@ -134,14 +43,14 @@ class WGAN(AdversarialModel):
         shape: Of an example: `(height, width, channels)` of an image, any size, or
             `(dim,)` of a point.
         latent_dim: Length of a noise vector.
-        networks: `DCGAN(...)`, `MLP(...)` or another of `zoo.networks.Networks`; by
-            default DCGAN's without normalization of the critic.
+        networks: `DCGAN(...)`, `MLP(...)` or another of `zoo.networks.dcgan.Networks`;
+            by default DCGAN's without normalization of the critic.
         lipschitz: What bounds the critic's slope: `GradientPenalty(...)` (default) or
             `WeightClipping(...)`.
         critic_steps: Updates of the critic for one of the generator. A batch is cut
             into as many parts, one for each, and the generator makes as many fakes as
             a part holds.
-        regularizers: Any others of `zoo.regularizers`.
+        regularizers: Any others of `zoo.training.regularizers`.
         ema: Decay of the running average of the generator that samples are drawn from;
             0 draws from the generator itself.
         **kwargs: Passed to `keras.Model`.
@@ -199,6 +108,7 @@ class WGAN(AdversarialModel):
                 "`lipschitz` is GradientPenalty(...) or WeightClipping(...); others "
                 f"are `regularizers`. Received: {lipschitz!r}."
             )
+        check_networks(networks)
         check([lipschitz, *regularizers], networks)
         super().__init__(**kwargs)
         self.shape = tuple(shape)
@@ -296,7 +206,7 @@ class WGAN(AdversarialModel):
     # -------------------------------------------------------- saving and export
 
     def export_signatures(self):
-        """Returns `{endpoint: (function, input specs)}` for `zoo.export`."""
+        """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`."""
         latents = tf.TensorSpec((None, self.latent_dim), tf.float32, name="latents")
         return {"generate": (lambda latents: {"images": self(latents)}, [latents])}
 

@@ -9,15 +9,15 @@ The data sets' own TFDS builders do the work, so that what is written is what
 
 import gzip
 import hashlib
-import socket
 import tempfile
-import urllib.parse
-import urllib.request
 import zlib
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+
+from zoo.data import handbook
+from zoo.data.downloads import PREPARABLE
 
 # SHA-256 of each file's *uncompressed* content, which every mirror shares, while the
 # archives differ by compressor. Fashion-MNIST: computed from archives with the SHA-256
@@ -53,17 +53,18 @@ _CONTENT = {
         ),
     },
 }
+
+
 _IDX_HEADERS = {  # magic number and sizes, big-endian 32-bit integers
     "train-images-idx3-ubyte": (2051, 60_000, 28, 28),
     "train-labels-idx1-ubyte": (2049, 60_000),
     "t10k-images-idx3-ubyte": (2051, 10_000, 28, 28),
     "t10k-labels-idx1-ubyte": (2049, 10_000),
 }
+
+
 # When Zalando compressed each half of Fashion-MNIST, seconds since 1970.
 _FASHION_MNIST_MTIMES = {"train": 1504176606, "t10k": 1504176627}
-
-
-NAMES = (*_CONTENT, "handbook")  # what `prepare` knows
 
 
 def prepare(name, source, data_dir=None):
@@ -95,12 +96,10 @@ def prepare(name, source, data_dir=None):
         prepare("fashion_mnist", "/usr/share/datasets/fashion-mnist")
     """
     if name.split("/")[0] == "handbook":
-        from zoo.data import handbook  # it imports `text`, which imports this module
-
         return handbook.prepare(name, source, data_dir)
-    if name not in NAMES:
+    if name not in PREPARABLE:
         raise ValueError(
-            f"Cannot prepare {name!r} from files. Use one of {', '.join(NAMES)}; "
+            f"Cannot prepare {name!r} from files. Use one of {', '.join(PREPARABLE)}; "
             "TFDS downloads any other."
         )
     builder = tfds.builder(name, data_dir=data_dir)
@@ -133,33 +132,6 @@ def prepare(name, source, data_dir=None):
             ),
         )
     return target
-
-
-def download(builder):
-    """Lets TFDS download and prepare a data set, or says at once what to do instead.
-
-    Args:
-        builder: Of the data set.
-
-    Raises:
-        FileNotFoundError: There is no network, or the download failed.
-    """
-    if instructions := builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
-        raise FileNotFoundError(
-            f"TFDS has no {builder.info.full_name!r} in {str(builder.data_dir)!r} and "
-            f"cannot download it. {instructions}"
-        )
-    try:
-        _resolve_hosts(builder.url_infos or {})
-        builder.download_and_prepare()
-    except (OSError, tfds.download.DownloadError) as error:
-        prepare = f"run `zoo data prepare {builder.name} --from DIR` on its files, "
-        raise FileNotFoundError(
-            f"TFDS has no {builder.name!r} in {str(builder.data_dir)!r} and could not "
-            f"download it ({str(error).splitlines()[0]}). Connect to the network, "
-            f"{prepare if builder.name in NAMES else ''}or copy that folder "
-            "from a machine that has it."
-        ) from error
 
 
 def restore_gzip_header(archive, file_name, mtime):
@@ -227,13 +199,6 @@ def write_embedded(folder, data_dir=None, seed=0):
         disable_shuffling=True,
     )
     return Path(written.data_dir)
-
-
-def _resolve_hosts(urls):
-    """Fails at once without a network, where TFDS would retry for minutes."""
-    if not urllib.request.getproxies():  # a proxy resolves names itself
-        for host in {urllib.parse.urlsplit(url).hostname for url in urls}:
-            socket.getaddrinfo(host, None)
 
 
 def _find(folder, file):

@@ -128,7 +128,7 @@ def write_embedded(folder, train=80_000, held_out=2_000):
         train: Pairs of training.
         held_out: Pairs of each other split.
     """
-    from zoo.data.text import write
+    from zoo.data.text_files import write
 
     sample = Path(folder) / "dates"
     sample.mkdir(parents=True, exist_ok=True)

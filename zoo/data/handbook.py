@@ -23,7 +23,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from zoo.data.text import divide, write
+from zoo.data.division import divide
+from zoo.data.text_files import write
 
 TARGETS = {"de": "de-DE", "fr": "fr-FR", "es": "es-ES", "fa": "fa-IR"}
 _SHARES = {"validation": 0.05, "test": 0.1}
@@ -116,7 +117,7 @@ def collect(source, target, interfaces=True):
         interfaces: Whether to take strings of programs too.
 
     Returns:
-        What `zoo.data.text.divide` returns.
+        What `zoo.data.division.divide` returns.
     """
     source = Path(source)
     found = list(_handbook(source, target))

@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image, ImageOps
 
-from zoo.data import builders
+from zoo.data import downloads
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _SPLITS = ("train", "test")
@@ -250,7 +250,7 @@ def _load_tfds(builder, split, size, channels):
             f"with exactly one image feature. Received features: {features}."
         )
     if not builder.is_prepared():
-        builders.download(builder)
+        downloads.download(builder)
     if split.split("[")[0] not in (*builder.info.splits, "all"):
         raise _no_split(builder.name, split, builder.info.splits)
     (key,) = keys

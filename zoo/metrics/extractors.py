@@ -7,11 +7,11 @@ number made with it, `fid_classifier_mnist`: values from different networks, wei
 ways to resize measure different things and must not meet in one column.
 
 Any network will do here; those that the field knows by name are in
-`zoo.metrics.networks`. Unlike the statistics both need TensorFlow, so `zoo.metrics`
+`zoo.metrics.known`. Unlike the statistics both need TensorFlow, so `zoo.metrics`
 imports neither:
 
     from zoo.metrics import extractors
-    classifier = zoo.presets.load("classifier_mnist")
+    classifier = zoo.deploy.presets.load("classifier_mnist")
     extractor = extractors.of_model(classifier, "classifier_mnist")
     features, logits = extractor.extract(digits)
 """
@@ -26,6 +26,7 @@ import tensorflow as tf
 
 from zoo.metrics import checks
 from zoo.metrics.frechet import Moments
+from zoo.system import whole
 
 
 class Outputs(NamedTuple):
@@ -332,3 +333,30 @@ def digest(parts):
     for part in parts:
         digest.update(part)
     return digest.hexdigest()[:16]
+
+
+def cached(images, extractor, folder, *, value_range=None, progress=None):
+    """Returns what an extractor finds in images, from a file if it was there before.
+
+    Args:
+        images: As for `Extractor.extract`, an array.
+        extractor: An `Extractor`.
+        folder: Of the files; `None` always extracts.
+        value_range: As for `Extractor.extract`.
+        progress: As for `Extractor.extract`.
+    """
+    if folder is None:
+        return extractor.extract(images, value_range=value_range, progress=progress)
+    key = hashlib.sha256(np.ascontiguousarray(images).tobytes())
+    for part in (images.shape, images.dtype, value_range, extractor.preprocessing):
+        key.update(str(part).encode())
+    key.update(extractor.fingerprint.encode())
+    path = Path(folder) / f"{extractor.name}-{key.hexdigest()[:20]}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as saved:
+            return Outputs(saved["features"], saved.get("logits"))
+    outputs = extractor.extract(images, value_range=value_range, progress=progress)
+    arrays = {k: v for k, v in outputs._asdict().items() if v is not None}
+    with whole(path) as beside:
+        np.savez(beside, **arrays)
+    return outputs

@@ -2,7 +2,7 @@
 
 The metrics take features batch by batch in constant memory, in `compile(metrics=...)`
 or by hand. The callback draws samples after an epoch and writes any metric of
-`zoo.metrics.evaluate` into the logs, where CSV files, TensorBoard and checkpoints that
+`zoo.metrics.suite` into the logs, where CSV files, TensorBoard and checkpoints that
 look for the best epoch find it.
 """
 
@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.metrics import evaluate
+from zoo.metrics import suite
+from zoo.metrics.extractors import cached
 from zoo.metrics.frechet import Moments, frechet_distance
 
 register = keras.saving.register_keras_serializable(package="zoo")
@@ -191,12 +192,12 @@ class Evaluate(keras.callbacks.Callback):
         extractor: A `zoo.metrics.extractors.Extractor`.
         draw: `model -> images`, float in [0, 1], always from the same latents if the
             epochs are to be compared.
-        metrics: Keys of `zoo.metrics.evaluate.METRICS`.
+        metrics: Keys of `zoo.metrics.suite.METRICS`.
         every: Epochs from one measurement to the next; the first is always measured.
-        cache: As for `zoo.metrics.evaluate.compare`.
+        cache: As for `zoo.experiment.comparison.compare`.
 
     Logs:
-        `<metric>_<extractor>`, as `zoo.metrics.evaluate.measure` names them.
+        `<metric>_<extractor>`, as `zoo.metrics.suite.measure` names them.
 
     Example:
         >>> from zoo.metrics.extractors import Extractor
@@ -214,16 +215,14 @@ class Evaluate(keras.callbacks.Callback):
         self.draw = draw
         self.metrics = metrics
         self.every = every
-        self.real = evaluate.cached(np.asarray(real), extractor, cache)
+        self.real = cached(np.asarray(real), extractor, cache)
         self.values = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Measures, if it is time to, and adds to `logs`."""
         if self.values is None or (epoch + 1) % self.every == 0:
             fake = self.extractor.extract(np.asarray(self.draw(self.model)))
-            results = evaluate.measure(
-                self.real, fake, self.extractor.name, self.metrics
-            )
+            results = suite.measure(self.real, fake, self.extractor.name, self.metrics)
             self.values = {name: entry["value"] for name, entry in results.items()}
         if logs is not None:
             logs.update(self.values)

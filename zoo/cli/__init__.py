@@ -1,0 +1,1 @@
+"""The command line: `commands` are its verbs, `recipes` the catalogue they work on."""

@@ -1,0 +1,1 @@
+"""What surrounds a training and knows no model: runs, guards, pictures, reports."""

@@ -1,0 +1,1 @@
+"""What a `train_step` is made of: the base classes of models, losses, regularizers."""

@@ -1,0 +1,87 @@
+"""The base of every model: a Keras model with a loss and logs of its own."""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.system import whole
+from zoo.training.saved_model import write_saved_model
+
+
+class Model(keras.Model):
+    """A Keras model whose `train_step` knows its own loss and logs."""
+
+    def compile(self, optimizer="rmsprop", **kwargs):
+        """Sets the optimizer; other arguments are those of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a loss or metrics are given: the model has its own.
+        """
+        own = ("loss", "loss_weights", "metrics", "weighted_metrics")
+        if unused := [name for name in own if kwargs.get(name)]:
+            raise ValueError(
+                f"A {type(self).__name__} has a loss and logs of its own. Leave out: "
+                f"{', '.join(unused)}."
+            )
+        super().compile(optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        """Recompiles on load and creates the slots that the file will fill."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains as `keras.Model.fit` does.
+
+        Raises:
+            ValueError: If images in memory have values outside [0, 1].
+        """
+        shape = getattr(x, "shape", ())
+        if len(shape) == 4 and shape[0] and tf.as_dtype(x.dtype).is_floating:
+            least, most = float(np.min(x[:100])), float(np.max(x[:100]))
+            if least < 0 or most > 1:
+                raise ValueError(
+                    "Images to train on are in [0, 1]. Received values from "
+                    f"{least:.3g} to {most:.3g}."
+                )
+        return super().fit(x, y, *args, **kwargs)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Writes the SavedModel whose endpoints `export_signatures` returns.
+
+        `zoo.deploy.export.export` writes LiteRT files too, and compares all with the
+        model.
+
+        Args:
+            filepath: Folder to write.
+            format: `"tf_saved_model"`.
+            **kwargs: None of Keras' other arguments.
+
+        Raises:
+            ValueError: If it is another format, or there are other arguments.
+        """
+        if format != "tf_saved_model" or kwargs:
+            raise ValueError(
+                "`export` writes a SavedModel with the model's own endpoints. Use "
+                "`zoo.deploy.export.export` for LiteRT files. Received: "
+                f"{', '.join([f'format={format!r}', *kwargs])}."
+            )
+        with whole(filepath) as folder:
+            write_saved_model(self, self.export_signatures(), folder)
+
+
+@contextlib.contextmanager
+def policy_of(model):
+    """Makes layers follow a model's dtype policy, not the global one, while it is open.
+
+    So a model that is loaded, or made with `dtype`, computes as it was meant to.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(model.dtype_policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
