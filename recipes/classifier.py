@@ -2,9 +2,9 @@
 
     zoo train classifier                           embedded Fashion-MNIST, 3 minutes
     zoo train classifier --data fashion_mnist      the full set
-    zoo train classifier --data fashion_mnist --filters 20 48 96 --shift 1 \\
+    zoo train classifier --data fashion_mnist --widths 20 48 96 --shift 1 \\
         --weight-decay 5e-4 --epochs 30            93.9 % of the test images, seed 0
-    zoo train classifier --data mnist --no-flip --shift 2 --filters 16 32 64 --epochs 6
+    zoo train classifier --data mnist --no-flip --shift 2 --widths 16 32 64 --epochs 6
                                                    99.3 %
     zoo train classifier --data DIR --size 32 32   your own images, a folder per class
 
@@ -13,7 +13,6 @@ Writes into --run-dir the trained model, `mistakes.png` (test images it gets wro
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import keras
 import numpy as np
@@ -21,21 +20,19 @@ import tensorflow as tf
 
 from zoo.classifier import Classifier
 from zoo.data import images
-from zoo.experiment import pictures
+from zoo.experiment import report
+from zoo.experiment.pictures import write_grids
 from zoo.experiment.run import Run
+from zoo.experiment.settings import ImageTraining
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every number this recipe depends on."""
+class Config(ImageTraining):
+    """Every number this recipe depends on, and why."""
 
-    data: str = "embedded"
-    """embedded, a TFDS name such as mnist, or a folder with a sub-folder a class"""
-    size: tuple[int, int] | None = None
-    """height and width to resize to, pixels; as they are by default"""
-    channels: Literal[1, 3] | None = None
-    """1 for grey, 3 for colour; as they are by default"""
-    filters: tuple[int, ...] = (16, 40, 80)
+    renamed = {"filters": "widths"}
+
+    widths: tuple[int, ...] = (16, 40, 80)
     """channels of each stage; the last is the number of features"""
     label_smoothing: float = 0.0
     """share of a label's weight spread over all classes"""
@@ -52,27 +49,16 @@ class Config:
     batch_size: int = 128
     """images per step"""
     epochs: int = 14
-    """passes over the training images"""
-    seed: int = 0
-    """of weights, order and augmentation"""
-    run_dir: str = "runs/classifier"
-    """where to write; made if missing"""
-    resume: bool = False
-    """continue the run in run_dir where it stopped"""
+    """passes over the training images; 30 gain half a percent"""
 
 
-def data(config):
-    """Returns `(images, labels)` to train, to validate and to test with.
+def load(config):
+    """Returns training, validation and test images with their labels.
 
     A twentieth of the training images, at most 5,000, validates: the best epoch is
     chosen on it, and the test images are looked at once, at the end.
     """
     return images.splits(config.data, config.size, config.channels, share=0.05)
-
-
-def test_images(config):
-    """Returns `(images, labels)` to test with."""
-    return images.load(config.data, "test", size=config.size, channels=config.channels)
 
 
 def augmentation(config):
@@ -98,15 +84,19 @@ def augmentation(config):
     return augment
 
 
-def build(config, image_shape, classes, steps_per_epoch):
+def build(config, data):
     """Returns the compiled model."""
-    model = Classifier(image_shape, classes, config.filters, config.label_smoothing)
+    train, labels = data.train
+    steps_per_epoch = len(train) // config.batch(train)
+    classes = int(max(labels.max(), data.test[1].max())) + 1
+    model = Classifier(train.shape[1:], classes, config.widths, config.label_smoothing)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0,
         max(1, config.epochs - 1) * steps_per_epoch,
         warmup_target=config.learning_rate,
         warmup_steps=steps_per_epoch,
     )
+    # A step takes milliseconds: ten at once spare Keras' time between them.
     model.compile(
         keras.optimizers.SGD(
             rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
@@ -116,26 +106,20 @@ def build(config, image_shape, classes, steps_per_epoch):
     return model
 
 
-def evaluate(model, config):
+def score(model, config, data):
     """Measures a trained model on the test images.
 
     Returns:
         `{metric: value}`: the cross-entropy in nats per image, and the accuracy.
     """
-    return measure(model, test_images(config))
-
-
-def measure(model, test):
-    """Does the work of `evaluate` on images and labels already loaded."""
-    if not model.compiled:  # a preset comes without optimizer; `evaluate` insists
-        model.compile()
-    logs = model.evaluate(images.batches(test, 500), verbose=0, return_dict=True)
+    test = images.batches(data.test, 500)
+    logs = model.evaluate(test, verbose=0, return_dict=True)
     return {name: round(float(value), 4) for name, value in logs.items()}
 
 
-def examples(model, config, count=100):
+def examples(model, config, data):
     """Returns real inputs for `zoo.deploy.export`: test images."""
-    return {"images": test_images(config)[0][:count] / np.float32(255.0)}
+    return {"images": images.to_unit_range(data.test[0][:100])}
 
 
 PROTOCOL = (
@@ -144,46 +128,40 @@ PROTOCOL = (
 )
 
 
-def draw(model, test, directory):
-    """Writes the picture of up to 64 mistakes, the surest first; returns its path."""
-    pixels, labels = test
+def pictures(model, config, data, directory):
+    """Writes up to 64 mistakes, the surest first; returns the path."""
+    pixels, labels = data.test
     logits = model.predict(images.batches(pixels, 500), verbose=0)
     margin = logits.max(axis=1) - logits[np.arange(len(labels)), labels]
-    worst = np.argsort(-margin, kind="stable")[: min(64, max(1, (margin > 0).sum()))]
-    pictures.write_grid(directory / "mistakes.png", pixels[worst] / np.float32(255.0))
-    return directory / "mistakes.png"
+    count = min(64, max(1, (margin > 0).sum()))  # the least wrong one if all are right
+    worst = np.argsort(-margin, kind="stable")[:count]
+    mistakes = images.to_unit_range(pixels[worst])
+    return write_grids(directory, {"mistakes.png": (mistakes, None)})
 
 
 def main(config):
-    """Trains, measures, draws and exports; returns the report."""
-    run = Run("classifier", config)
-    train, validation, test = data(config)
-    classes = int(max(train[1].max(), test[1].max())) + 1
+    """Trains, scores, shows and exports; returns the report."""
+    run = Run(__name__, config)
+    data = load(config)
+    (train, _), (validation, _) = data.train, data.validation
     batches = images.batches(
-        train,
-        config.batch_size,
+        data.train,
+        config.batch(train),
         seed=config.seed,
         augment=augmentation(config),
         first_epoch=run.first_epoch,
     )
-    print(
-        f"Training on {len(train[0]):,} images of {config.data}, "
-        f"{' x '.join(map(str, train[0].shape[1:]))}, in {classes} classes; validating "
-        f"on {len(validation[0]):,}."
-    )
-    model = run.model(lambda: build(config, train[0].shape[1:], classes, len(batches)))
+    print(report.training_on(config.data, train, validation, data.classes))
+    model = run.model(lambda: build(config, data))
     run.fit(
         model,
         batches,
-        validation=images.batches(validation, 500),
+        validation=images.batches(data.validation, 500),
         monitor="val_loss",
     )
     return run.conclude(
         model,
-        measure=lambda model: measure(model, test),
-        draw=lambda model: [draw(model, test, run.directory)],
-        examples=lambda model: examples(model, config),
-        protocol=PROTOCOL,
-        examples_per_epoch=len(batches) * config.batch_size,
+        data,
+        examples_per_epoch=len(batches) * config.batch(train),
         hints=[f"zoo evaluate {run.directory}"],
     )

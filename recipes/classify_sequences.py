@@ -13,6 +13,8 @@ import keras
 import numpy as np
 
 from zoo.data import text
+from zoo.experiment import report
+from zoo.experiment.settings import Settings
 from zoo.networks.recurrent import Encoder, Recurrent
 from zoo.seq2seq import padded
 from zoo.text.vocabulary import Vocabulary
@@ -21,8 +23,8 @@ LANGUAGES = ("English", "German", "Persian")
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every number this recipe depends on."""
+class Config(Settings):
+    """Every number this recipe depends on, and why."""
 
     letters: int = 12
     """length of a scrap, from the beginning of a sentence"""
@@ -36,7 +38,7 @@ class Config:
     """passes over the training scraps"""
 
 
-def data(config, split):
+def load(config, split):
     """Returns scraps of text and the numbers of their languages."""
     english, german = zip(*text.load("embedded/en-de", split), strict=True)
     _, persian = zip(*text.load("embedded/en-fa", split), strict=True)
@@ -59,9 +61,9 @@ def build(config, vocabulary):
 
 
 def main(config):
-    """Trains and measures; returns the logs on the test scraps."""
-    keras.utils.set_random_seed(0)
-    (train, labels), (test, truth) = (data(config, s) for s in ("train", "test"))
+    """Trains and measures; returns the report."""
+    keras.utils.set_random_seed(config.seed)
+    (train, labels), (test, truth) = (load(config, s) for s in ("train", "test"))
     vocabulary = Vocabulary.learn(train, 200, "character")
     inputs, others = (padded(vocabulary.encode(side)) for side in (train, test))
     model = build(config, vocabulary)
@@ -71,4 +73,4 @@ def main(config):
     found = model.predict(others[::200], verbose=0).argmax(axis=1)
     for scrap, label in zip(test[::200], found, strict=True):
         print(f"  {LANGUAGES[label]:8} {scrap}")
-    return logs
+    return report.finish("classify_sequences", config, logs)

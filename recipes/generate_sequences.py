@@ -13,6 +13,8 @@ import keras
 import numpy as np
 
 from zoo.data import text
+from zoo.experiment import report
+from zoo.experiment.settings import Settings
 from zoo.networks.recurrent import Decoder, Recurrent
 from zoo.seq2seq import before, padded
 from zoo.text import decoding
@@ -20,8 +22,8 @@ from zoo.text.vocabulary import END, START, Vocabulary
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every number this recipe depends on."""
+class Config(Settings):
+    """Every number this recipe depends on, and why."""
 
     examples: int = 5000
     """dates to train with"""
@@ -31,7 +33,7 @@ class Config:
     """passes over the training dates"""
 
 
-def data(split, count, unlike=()):
+def load(split, count, unlike=()):
     """Returns ISO dates and the same as "5 March 2024"."""
     dates = [iso for _, iso in text.load("embedded/dates", split) if iso not in unlike]
     words = [f"{int(d[8:])} {calendar.month_name[int(d[5:7])]} {d[:4]}" for d in dates]
@@ -46,10 +48,10 @@ def vectors(dates):
 
 
 def main(config):
-    """Trains and measures; returns `{"right": share}` of the test dates."""
-    keras.utils.set_random_seed(0)
-    test, expected = data("test", 200)
-    train, written = data("train", config.examples, unlike=test)
+    """Trains and measures; returns the report, with the share of dates `right`."""
+    keras.utils.set_random_seed(config.seed)
+    test, expected = load("test", 200)
+    train, written = load("train", config.examples, unlike=test)
     letters = Vocabulary.learn(written, 60, "character")
     targets, size = padded(letters.encode(written)), len(letters)
     table = keras.layers.Embedding(size, config.units)
@@ -71,4 +73,4 @@ def main(config):
     print(*zip(test[:5], texts[:5], strict=True), sep="\n")
     right = float(np.mean(np.array(texts) == expected))
     print(f"{right:.1%} of {len(test)} unseen dates are right")
-    return {"right": right}
+    return report.finish("generate_sequences", config, {"right": right})

@@ -12,18 +12,22 @@ back nothing that has vanished.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 
-from zoo.system import whole, write_json
+from zoo.experiment import report
+from zoo.experiment.pictures import write_figure
+from zoo.experiment.settings import Settings
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every number this recipe depends on."""
+class Config(Settings):
+    """Every number this recipe depends on, and why."""
+
+    renamed = {"clip": "clip_norm"}
 
     steps: int = 100
     """length of a sequence"""
@@ -35,12 +39,8 @@ class Config:
     """sequences that a norm is averaged over"""
     stretch: float = 1.5
     """factor on the recurrent matrix, where it shall explode"""
-    clip: float = 1.0
+    clip_norm: float = 1.0
     """largest norm of the gradient of all weights together"""
-    seed: int = 0
-    """of weights and sequences"""
-    run_dir: str = "runs/gradient_flow"
-    """where to write; made if missing"""
 
 
 def networks(config):
@@ -99,36 +99,27 @@ def flow(config, cell, attention):
     # In float64: the square of a norm of 1e-23 is 0 in float32.
     doubles = [tf.cast(g, tf.float64) for g in of_outputs]
     norms = np.array([np.mean(tf.norm(g, axis=1)) for g in doubles])
-    clipped, before = tf.clip_by_global_norm(of_weights, config.clip)
+    clipped, before = tf.clip_by_global_norm(of_weights, config.clip_norm)
     return norms, float(before), float(tf.linalg.global_norm(clipped))
 
 
-def draw(path, norms):
-    """Writes the norms of all networks over time as a picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+def figure_of(norms):
+    """Returns the norms of all networks over time as a figure."""
     figure = Figure((7, 4.5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for name, values in norms.items():
         axes.semilogy(range(1, len(values) + 1), values, label=name)
     axes.set(xlabel="step t", ylabel="norm of dLoss / dh(t)")
     axes.legend()
-    with whole(path) as beside:
-        figure.savefig(beside)
+    return figure
 
 
 def main(config):
-    """Measures all networks, prints and draws; returns the report."""
-    if min(config.steps, config.units, config.batch_size) < 1 or config.symbols < 2:
-        raise ValueError(
-            "--steps, --units and --batch-size are 1 or more, --symbols 2 or more. "
-            f"Received {config.steps}, {config.units}, {config.batch_size}, "
-            f"{config.symbols}."
-        )
+    """Measures all networks, prints and shows; returns the report."""
+    if config.symbols < 2:
+        raise ValueError(f"--symbols must be 2 or more. Received {config.symbols}.")
     keras.utils.set_random_seed(config.seed)
-    directory, facts, norms = Path(config.run_dir), {}, {}
+    results, norms = {}, {}
     print(f"{'':20} {'first / last norm':>18} {'weights':>10} {'clipped':>8}")
     for name, (cell, attention) in networks(config).items():
         norms[name], before, after = flow(config, cell, attention)
@@ -138,9 +129,8 @@ def main(config):
                 f"or --stretch. Received {config.steps}, {config.stretch}."
             )
         ratio = float(norms[name][0] / norms[name][-1])
-        facts[name] = {"first_to_last": ratio, "weights": before, "clipped": after}
+        results[name] = {"first_to_last": ratio, "weights": before, "clipped": after}
         print(f"{name:20} {ratio:18.2e} {before:10.2e} {after:8.2e}")
-    draw(directory / "gradient_flow.png", norms)
-    write_json(directory / "report.json", {"recipe": "gradient_flow", **facts})
-    print(f"Wrote {directory / 'gradient_flow.png'}")
-    return facts
+    path = config.directory("gradient_flow") / "gradient_flow.png"
+    write_figure(path, figure_of(norms))
+    return report.finish("gradient_flow", config, results, [path])

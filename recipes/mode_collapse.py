@@ -17,9 +17,7 @@ is finished is kept there: the same command goes on after an interruption.
 """
 
 import dataclasses
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import keras
@@ -27,10 +25,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zoo.data import points
-from zoo.experiment import pictures, report
+from zoo.experiment import report
+from zoo.experiment.pictures import write_animation, write_figure
+from zoo.experiment.settings import Settings
 from zoo.gan import GAN
 from zoo.networks.dcgan import MLP
-from zoo.system import write_json
+from zoo.system import read_json, write_json
 from zoo.training.optimizers import FusedAdam
 from zoo.training.regularizers import R1
 from zoo.wgan import WGAN
@@ -57,25 +57,34 @@ DATA = {"ring": points.ring, "grid": points.grid}
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every number this recipe depends on."""
+class Config(Settings):
+    """Every number this recipe depends on, and why."""
 
     data: Literal["ring", "grid"] = "ring"
     """8 Gaussians on a circle, or 25 on a grid"""
     settings: tuple[str, ...] = tuple(SETTINGS)
     """which to compare, of the losses and `recommended`"""
     seeds: int = 1
-    """runs of each, from seed 0"""
+    """runs of each, from --seed on"""
     steps: int = 7000
-    """updates of the generator"""
+    """updates of the generator; by then the recommended setting has settled"""
     looks: int = 28
     """times that samples are looked at"""
     batch_size: int = 256
     """points per update of the discriminator"""
     learning_rate: float = 2e-3
-    """of both networks' Adam"""
-    run_dir: str = "runs/mode_collapse"
-    """where to write; made if missing"""
+    """of both networks' Adam; tenfold that of images, as points are easy"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        unknown = sorted(set(self.settings) - SETTINGS.keys())
+        least = min(self.seeds, self.looks)
+        uneven = self.looks > 0 and self.steps % self.looks
+        if unknown or not self.settings or least < 1 or uneven:
+            raise ValueError(
+                f"--settings are any of {', '.join(SETTINGS)}; --seeds and --looks 1 "
+                f"or more, --steps a multiple of --looks. Received {self}."
+            )
 
 
 def run(name, seed, mixture, config):
@@ -83,7 +92,7 @@ def run(name, seed, mixture, config):
 
     Returns:
         `{"modes", "quality", "samples"}`, each a list with an entry per look; samples
-        to draw are kept of seed 0 alone.
+        to show are kept of the first seed alone.
     """
     keras.utils.set_random_seed(seed)
     model = SETTINGS[name]()
@@ -96,13 +105,13 @@ def run(name, seed, mixture, config):
     found = {"modes": [], "quality": [], "samples": []}
     steps = config.steps // config.looks
     for look in range(config.looks):
-        real = mixture.draw(steps * batch, seed=1000 * seed + look)
+        real = mixture.sample(steps * batch, seed=1000 * seed + look)
         model.fit(real, batch_size=batch, verbose=0)
         samples = np.asarray(model.sample(SAMPLES, seed=0))
         modes, quality = mixture.coverage(samples)
         found["modes"].append(modes)
         found["quality"].append(round(quality, 4))
-        if seed == 0:
+        if seed == config.seed:
             found["samples"].append(samples[:500].round(3).tolist())
     return found
 
@@ -139,50 +148,50 @@ def curves(mixture, runs, steps):
     return figure
 
 
-def main(config):
-    """Trains every setting, draws and reports; returns the report."""
-    unknown = sorted(set(config.settings) - SETTINGS.keys())
-    least = min(config.seeds, config.looks, config.batch_size, config.learning_rate)
-    uneven = config.looks > 0 and config.steps % config.looks
-    if unknown or not config.settings or least <= 0 or uneven or config.steps < 1:
+def before(path, config):
+    """Returns the runs that an interrupted lesson has finished.
+
+    Raises:
+        ValueError: If they had other settings.
+    """
+    if not path.is_file():
+        return {}
+    facts = read_json(path)
+    same = ("data", "steps", "looks", "batch_size", "learning_rate")
+    wanted = dataclasses.asdict(config)
+    if any(facts["config"][name] != wanted[name] for name in same):
         raise ValueError(
-            f"--settings are any of {', '.join(SETTINGS)}; --seeds, --looks, --steps, "
-            "--batch-size and --learning-rate positive, --steps a multiple of --looks. "
-            f"Received {config}."
+            f"{path.parent} holds runs with other settings: {facts['config']}. Give "
+            "another --run-dir."
         )
-    directory = Path(config.run_dir)
-    path = directory / "report.json"
-    facts = {"config": dataclasses.asdict(config), "runs": {}}
-    if path.is_file():
-        before = json.loads(path.read_text("utf-8"))
-        same = ("data", "steps", "looks", "batch_size", "learning_rate")
-        if any(before["config"][k] != facts["config"][k] for k in same):
-            raise ValueError(
-                f"{directory} holds runs with other settings: {before['config']}. Give "
-                "another --run-dir."
-            )
-        facts["runs"] = before["runs"]
+    return facts["runs"]
+
+
+def main(config):
+    """Trains every setting, shows and reports; returns the report."""
+    directory = config.directory("mode_collapse")
+    runs = before(directory / "report.json", config)
     mixture = DATA[config.data]()
+    count = len(mixture.centres)
+    seeds = range(config.seed, config.seed + config.seeds)
     for name in config.settings:
-        for seed in range(config.seeds):
+        for seed in seeds:
             key = f"{name}/{seed}"
-            if key not in facts["runs"]:
-                facts["runs"][key] = run(name, seed, mixture, config)
-                write_json(path, facts | report.environment())
-            last = facts["runs"][key]
+            if key not in runs:
+                runs[key] = run(name, seed, mixture, config)
+                facts = {"config": dataclasses.asdict(config), "runs": runs}
+                write_json(directory / "report.json", facts)
+            modes, quality = (runs[key][k][-1] for k in ("modes", "quality"))
             print(
-                f"{name:16} seed {seed}: {last['modes'][-1]:2} of "
-                f"{len(mixture.centres)} modes, {last['quality'][-1]:.1%} good samples"
+                f"{name:16} seed {seed}: {modes:2} of {count} modes, {quality:.1%} "
+                "good samples"
             )
-    first = {name: facts["runs"][f"{name}/0"] for name in config.settings}
-    pictures.write_animation(directory / "samples.gif", frames(mixture, first))
-    pictures.write_figure(directory / "modes.png", curves(mixture, first, config.steps))
+    first = {name: runs[f"{name}/{config.seed}"] for name in config.settings}
+    paths = [directory / name for name in ("samples.gif", "modes.png")]
+    write_animation(paths[0], frames(mixture, first))
+    write_figure(paths[1], curves(mixture, first, config.steps))
     for name in config.settings:
-        finals = [
-            facts["runs"][f"{name}/{s}"]["modes"][-1] for s in range(config.seeds)
-        ]
-        whole = sum(modes == len(mixture.centres) for modes in finals)
+        finals = [runs[f"{name}/{seed}"]["modes"][-1] for seed in seeds]
+        whole = sum(modes == count for modes in finals)
         print(f"{name:16} covers all modes in {whole} of {config.seeds} seeds")
-    names = ("samples.gif", "modes.png", "report.json")
-    print("\nWrote\n" + "\n".join(f"  {directory / name}" for name in names))
-    return facts
+    return report.finish("mode_collapse", config, {"runs": runs}, paths)

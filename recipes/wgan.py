@@ -2,24 +2,22 @@
 
     zoo train wgan                             embedded Fashion-MNIST, gradient penalty
     zoo train wgan --data fashion_mnist --epochs 8      the preset's settings
-    zoo train wgan --clip 0.01 --penalty 0 --critic-steps 5     the first paper's bound
+    zoo train wgan --clip-weights 0.01 --penalty 0 --critic-steps 5  first paper's bound
     zoo train wgan --data DIR --size 64 64 --widths 32 64 128 256  your own images
 
-After each epoch the Frechet distance to held-out training images is measured, which
-chooses the best epoch, and a guard warns of collapse.
-
-Data, measurement and pictures are those of `recipes.gan`.
+How the best epoch is chosen and what watches the game: `zoo.experiment.games`.
 
 Writes into --run-dir the trained model, `samples.png`, a grid of samples after each
 epoch, `report.json`, logs, and `export/` with the SavedModel and the LiteRT files.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
-from recipes import gan
-from recipes.gan import PROTOCOL, evaluate, examples  # noqa: F401  `zoo` asks for them
-from zoo.experiment import pictures
+from zoo.data import images
+from zoo.experiment import games, quality
+from zoo.experiment.pictures import write_grids
+from zoo.experiment.run import Run
+from zoo.experiment.settings import ImageTraining
 from zoo.networks.dcgan import DCGAN
 from zoo.training.optimizers import FusedAdam
 from zoo.training.regularizers import GradientPenalty, WeightClipping
@@ -27,58 +25,61 @@ from zoo.wgan import WGAN
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every number this recipe depends on."""
+class Config(ImageTraining):
+    """Every number this recipe depends on, and why."""
 
-    data: str = "embedded"
-    """embedded, a TFDS name such as mnist, or a folder of images"""
-    size: tuple[int, int] | None = None
-    """height and width to resize to, pixels; as they are by default"""
-    channels: Literal[1, 3] | None = None
-    """1 for grey, 3 for colour; as they are by default"""
+    renamed = {"critic_rate": "discriminator_rate", "clip": "clip_weights"}
+
     latent_dim: int = 64
     """length of a noise vector"""
     widths: tuple[int, ...] = (32, 64)
     """channels of each stage, from the image inwards; each halves both sides"""
     penalty: float = 10.0
-    """weight of the gradient penalty"""
+    """weight of the gradient penalty; the paper's"""
     one_sided: bool = False
     """leave slopes below 1 alone"""
-    clip: float = 0.0
-    """clip weights to this size instead; needs --penalty 0"""
+    clip_weights: float = 0.0
+    """largest weight of the critic instead; needs --penalty 0"""
     critic_steps: int = 3
-    """updates of the critic for one of the generator"""
+    """updates of the critic for one of the generator; the paper's 5 learn slower"""
     ema: float = 0.999
     """decay of the average of the generator that samples are drawn from; 0 for none"""
     generator_rate: float = 2e-3
-    """learning rate of the generator's Adam"""
-    critic_rate: float = 1e-3
-    """learning rate of the critic's Adam"""
+    """Adam's; twice the critic's, which takes more steps"""
+    discriminator_rate: float = 1e-3
+    """Adam's, of the critic"""
     batch_size: int = 64
-    """images per update of the critic"""
+    """images per update of the critic; fewer where there are not enough"""
     epochs: int = 30
     """passes over the training images"""
-    seed: int = 0
-    """of weights, noise and order"""
-    run_dir: str = "runs/wgan"
-    """where to write; made if missing"""
-    resume: bool = False
-    """continue the run in run_dir where it stopped, for more epochs if you like"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if bool(self.penalty) == bool(self.clip_weights):
+            raise ValueError(
+                "Choose one: a gradient penalty, or --clip-weights with --penalty 0. "
+                f"Received --penalty {self.penalty} --clip-weights "
+                f"{self.clip_weights}."
+            )
+        if self.critic_steps < 1:
+            raise ValueError(
+                f"--critic-steps must be 1 or more. Received {self.critic_steps}."
+            )
 
 
-def build(config, shape):
+def load(config):
+    """Returns training, validation and test images."""
+    return images.splits(config.data, config.size, config.channels)
+
+
+def build(config, data):
     """Returns the compiled model."""
-    if bool(config.penalty) == bool(config.clip):
-        raise ValueError(
-            "Choose one: a gradient penalty, or --clip with --penalty 0. Received "
-            f"--penalty {config.penalty} --clip {config.clip}."
-        )
-    if config.clip:
-        lipschitz = WeightClipping(config.clip)
+    if config.clip_weights:
+        lipschitz = WeightClipping(config.clip_weights)
     else:
         lipschitz = GradientPenalty(config.penalty, one_sided=config.one_sided)
     model = WGAN(
-        shape,
+        data.train[0].shape[1:],
         config.latent_dim,
         DCGAN(config.widths, "none"),
         lipschitz,
@@ -89,23 +90,44 @@ def build(config, shape):
     # one epoch on Fashion-MNIST these settings came closer to the held-out images.
     model.compile(
         FusedAdam(config.generator_rate, beta_1=0.5, beta_2=0.9),
-        FusedAdam(config.critic_rate, beta_1=0.5, beta_2=0.9),
+        FusedAdam(config.discriminator_rate, beta_1=0.5, beta_2=0.9),
     )
     return model
 
 
-def draw(model, directory):
-    """Writes the picture; returns its path."""
-    pictures.write_grid(directory / "samples.png", model.sample(100, seed=0), 10)
-    return [directory / "samples.png"]
+def score(model, config, data):
+    """Returns the quality of samples against test images (`zoo.experiment.quality`)."""
+    return quality.score(model, data.test[0], config.data)
+
+
+def examples(model, config, data):
+    """Returns real inputs for `zoo.deploy.export`: noise."""
+    return {"latents": games.noise(model)}
+
+
+PROTOCOL = games.PROTOCOL
+
+
+def pictures(model, config, data, directory):
+    """Writes samples; returns the path."""
+    return write_grids(directory, {"samples.png": (model.sample(100, seed=0), 10)})
 
 
 def main(config):
-    """Trains, measures, draws and exports; returns the report."""
-    images_per_step = config.batch_size * config.critic_steps
-    if images_per_step < 1:
+    """Trains, scores, shows and exports; returns the report."""
+    run = Run(__name__, config, may_change=("epochs",))
+    data = load(config)
+    count = len(data.train[0])
+    if count < config.critic_steps:
         raise ValueError(
-            "--batch-size and --critic-steps are 1 or more. Received "
-            f"{config.batch_size} and {config.critic_steps}."
+            f"A step takes an image for each of its --critic-steps, and {config.data} "
+            f"has {count} to train on. Received --critic-steps {config.critic_steps}."
         )
-    return gan.train("wgan", config, build, draw, images_per_step)
+    each = min(config.batch_size, count // config.critic_steps)
+    return games.play(
+        run,
+        data,
+        build,
+        batch_size=each * config.critic_steps,
+        sample=lambda model: model.sample(64, seed=0),
+    )

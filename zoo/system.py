@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,101 @@ def write_json(path, facts):
     """Writes a JSON file, indented, in the order given, whole or not at all."""
     with whole(path) as beside:
         beside.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+
+
+def read_json(path):
+    """Returns the object that a JSON file holds, a dictionary.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds anything else, naming it.
+    """
+    try:
+        facts = json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {path}.") from None
+    except ValueError as error:  # also of bytes that are no UTF-8
+        raise ValueError(f"{path} is damaged: {error}. Restore it.") from error
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object. Restore it.")
+    return facts
+
+
+def sweep(folder):
+    """Removes what killed programs left of files they were writing into a folder.
+
+    What a living program writes there stays, and so does an old folder whose successor
+    never came: it goes back to its place.
+
+    Args:
+        folder: Where to look; its sub-folders are not searched.
+    """
+    for path in Path(folder).glob(".*"):
+        left = re.fullmatch(r"\.(\d+)\.(old\.)?(.+)", path.name)
+        if not left or _alive(int(left[1])):
+            continue
+        if left[2] and not path.with_name(left[3]).exists():
+            path.rename(path.with_name(left[3]))
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
+#: Locks that this program holds: `{path: open file}`.
+_HELD = {}
+
+
+def lock(folder):
+    """Keeps other programs out of a folder for as long as this one runs.
+
+    The system releases the lock when the program ends, however it ends. Where a system
+    has no such locks, nothing is locked.
+
+    Args:
+        folder: To lock; it gets a file `.lock` with the number of this process.
+
+    Raises:
+        ValueError: If another program has locked it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    path = Path(folder).resolve() / ".lock"
+    held = _HELD.pop(path, None)
+    if (
+        held
+        and path.exists()
+        and os.path.samestat(os.fstat(held.fileno()), path.stat())
+    ):
+        _HELD[path] = held
+        return
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise ValueError(
+            f"Another program is at work in {folder}: process {holder}. Wait for it, "
+            "or choose another folder."
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    _HELD[path] = file
 
 
 def sha256(path):

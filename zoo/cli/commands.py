@@ -6,12 +6,8 @@ Subcommands import what they need when they run: `zoo list` and `zoo --help` loa
 neither TensorFlow nor NumPy.
 """
 
-import dataclasses
-import importlib
-import json
 import os
 import sys
-import zipfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,26 +16,19 @@ import tyro
 import zoo
 from zoo.cli.recipes import (
     WrongUse,
-    tuples,
-    begun,
     catalog,
-    flag,
     generative,
     import_recipe,
-    load,
     settings,
     silent_start,
+    trained,
 )
 from zoo.deploy import presets
 from zoo.experiment import report
-from zoo.system import write_json
+from zoo.system import read_json, write_json
 
 Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-
-
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-
-
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME-OR-DIR")]
 
 
@@ -124,17 +113,14 @@ def evaluate(
     wanted = [name.strip() for name in metrics.split(",") if name.strip()]
     compares = not source or wanted or extractor or intervals
     if source:
-        model, recipe, config = load(source)
-        config |= {"data": data} if data else {}
-        if languages:
-            if "languages" not in config:
-                raise WrongUse(f"{source} does not translate: leave --languages out.")
-            config["languages"] = languages
-        module = import_recipe(recipe)
+        model, recipe, config = trained(
+            source, data=data, languages=languages, size=size
+        )
     if not compares:
-        results = module.evaluate(model, module.Config(**tuples(config)))
+        results = recipe.score(model, config, recipe.load(config))
+        print(f"Test data of {config.data}:")
         print(report.table(results.items()))
-        print(report.remark(module.PROTOCOL))
+        print(report.remark(recipe.PROTOCOL))
     else:
         silent_start()
         from zoo.data import images
@@ -146,14 +132,12 @@ def evaluate(
         check(wanted, intervals)
         if source:
             generative(model, source)
-            shape = {name: config.get(name) for name in ("size", "channels")}
-            reals, _ = images.load(config["data"], "test", **shape)
-            fakes = quality.draw(model, min(count, len(reals)))
-            extractor = extractor or quality.CLASSIFIERS.get(config["data"], "")
+            reals, _ = recipe.load(config).test
+            fakes = quality.sample(model, min(count, len(reals)))
         else:
             reals, fakes = (images.load(d, "all", size=size)[0] for d in (real, fake))
         if source and not extractor:  # as after training
-            by = quality.extractor_of(config["data"])
+            by = quality.extractor_of(config.data)
         else:
             by = find_extractor(extractor, weights, resize)
         results = compare(
@@ -165,7 +149,7 @@ def evaluate(
             cache=cache,
             directory=report_dir,
             progress=progress_bars(),
-            real_images=config["data"] if source else str(real),
+            real_images=config.data if source else str(real),
             fake_images=source or str(fake),
         )
         print(report.table((name, measured(entry)) for name, entry in results.items()))
@@ -183,8 +167,7 @@ def evaluate(
 
 def find_extractor(name, weights, resize):
     """Returns the extractor that a name on the command line means."""
-    from zoo.metrics import extractors
-    from zoo.metrics import known as networks
+    from zoo.metrics import extractors, known
 
     if not name:
         raise WrongUse(
@@ -192,21 +175,9 @@ def find_extractor(name, weights, resize):
             "photographs inception_v3_keras."
         )
     if name in presets.names() or (Path(name) / "report.json").is_file():
-        model, _, _ = load(name)
+        model = trained(name).model
         return extractors.of_model(model, Path(name).name, resize=resize)
-    if Path(name).suffix == ".keras" and Path(name).is_file():
-        register_class(name)
-    return networks.by_name(name, weights, resize)
-
-
-def register_class(path):
-    """Imports the module of a saved model's class if it is one of this zoo."""
-    if not zipfile.is_zipfile(path):
-        raise WrongUse(f"{path} is no model that Keras saved: it is no .keras archive.")
-    with zipfile.ZipFile(path) as archive:
-        module = json.loads(archive.read("config.json")).get("module") or ""
-    if module.split(".")[0] == "zoo":
-        importlib.import_module(module)
+    return known.by_name(name, weights, resize)
 
 
 def progress_bars():
@@ -260,7 +231,7 @@ def sample(
         )
     if out.suffix.lower() not in ("", ".png"):
         raise WrongUse(f"--out is a .png file or a folder. Received {out}.")
-    model = generative(load(source)[0], source)
+    model = generative(trained(source).model, source)
     from zoo.experiment import pictures, quality
 
     asked = {}
@@ -268,7 +239,7 @@ def sample(
         if not hasattr(model, "condition_dim"):
             raise WrongUse(f"{source} draws no classes: leave --label out.")
         asked["conditions"] = [label] * count
-    images = quality.draw(model, count, seed=seed, **asked)
+    images = quality.sample(model, count, seed=seed, **asked)
     if out.suffix:
         pictures.write_grid(out, images)
     else:
@@ -297,13 +268,13 @@ def translate(
     """
     if not sentences and sys.stdin.isatty():
         raise WrongUse("Give sentences, each in quotes, or lines on standard input.")
-    model, _, config = load(source)
+    model, _, config = trained(source)
     if not hasattr(model, "translate"):
         raise WrongUse(f"{source} does not translate.")
     lines = list(sentences) or [line.rstrip("\n") for line in sys.stdin]
     options = {
-        "beam": config["beam"] if beam is None else beam,
-        "alpha": config["alpha"] if alpha is None else alpha,
+        "beam": config.beam if beam is None else beam,
+        "alpha": config.alpha if alpha is None else alpha,
     }
     full = [line for line in lines if line.strip()]
     found = iter(model.hypotheses(full, n_best=n_best, **options))
@@ -329,14 +300,13 @@ def export(
             enough to the model
         version: folder of the SavedModel, as TF Serving numbers them
     """
-    model, recipe, config = load(source)
+    model, recipe, config = trained(source)
     from zoo.deploy import export as exporter
 
-    module = import_recipe(recipe)
     try:
-        examples = module.examples(model, module.Config(**tuples(config)))
-    except (ValueError, OSError, AssertionError):
-        print(f"{config['data']} is not at hand: files are compared on drawn inputs.")
+        examples = recipe.examples(model, config, recipe.load(config))
+    except (ValueError, OSError):
+        print(f"{config.data} is not at hand: files are compared on random inputs.")
         examples = {}
     artifacts = exporter.export(model, directory, examples, formats, version)
     print(exporter.describe(artifacts, formats))
@@ -374,26 +344,19 @@ def ship(
         licence: of the weights
         shelf: directory of presets
     """
-    model, recipe, config = load(str(run))
-    facts = json.loads((Path(run) / "report.json").read_text("utf-8"))
-    module = import_recipe(recipe)
-    config = {k: v for k, v in config.items() if k not in ("run_dir", "resume")}
-    settings = module.Config(**tuples(config))
-    default = dataclasses.asdict(module.Config())
-    flags = " ".join(
-        flag(key, value)
-        for key, value in dataclasses.asdict(settings).items()
-        if value != default[key]
-    )
+    model, recipe, config = found = trained(str(run))
+    from zoo.experiment.settings import command, saved
+
+    facts = read_json(Path(run) / "report.json")
     folder = presets.save(
         model,
         name,
         shelf,
-        module.examples(model, settings),
+        recipe.examples(model, config, recipe.load(config)),
         summary=summary,
-        recipe=recipe,
-        command=f"zoo train {recipe} {flags}".strip(),
-        config=config,
+        recipe=found.name,
+        command=command(found.name, config),
+        config=saved(config),
         seed=facts["seed"],
         data=data,
         data_licence=data_licence,
@@ -441,12 +404,8 @@ COMMANDS = {
 
 
 def run_recipe(name: str, flags: list[str]) -> None:
-    """Runs a recipe with its flags, as `python -m recipes.NAME` does."""
-    if name not in catalog():
-        raise WrongUse(presets.unknown("recipe", name, list(catalog())))
+    """Runs a recipe with its flags."""
     config = settings(name, flags)
-    if getattr(config, "resume", False):
-        config = settings(name, flags, default=begun(config))
     import_recipe(name).main(config)
 
 
@@ -456,7 +415,7 @@ def resumable(argv: list[str]) -> bool:
         argv[:1] == ["train"]
         and argv[1:2] != []
         and argv[1] in catalog()
-        and hasattr(importlib.import_module(f"recipes.{argv[1]}").Config, "resume")
+        and hasattr(import_recipe(argv[1]).Config, "resume")
     )
 
 

@@ -3,32 +3,40 @@
 import ast
 import dataclasses
 import importlib
-import json
 import os
 import pkgutil
+import types
 from pathlib import Path
+from typing import NamedTuple
 
 import tyro
 
 import recipes
 from zoo.deploy import presets
-from zoo.system import silence
+from zoo.system import read_json, silence
 
 
-def generative(model, source):
-    """Returns the model of a source, which must be one that draws images."""
-    if not hasattr(model, "sample"):
-        raise WrongUse(f"{source} is no generative model: it draws no images.")
-    return model
+class WrongUse(ValueError):
+    """The command was called with a name that does not exist."""
 
 
-def flag(name, value):
-    """Returns the words that give a setting a value: `--filters 16 32`, `--no-flip`."""
-    name = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no-{name}"
-    values = value if isinstance(value, tuple) else (value,)
-    return " ".join([f"--{name}", *map(str, values)])
+class Trained(NamedTuple):
+    """A model with what it was trained by.
+
+    Attributes:
+        model: Of the best epoch.
+        recipe: The recipe's module.
+        config: Its settings, a `Config` of the recipe.
+    """
+
+    model: object
+    recipe: types.ModuleType
+    config: object
+
+    @property
+    def name(self):
+        """The recipe's name."""
+        return self.recipe.__name__.rsplit(".", 1)[-1]
 
 
 def catalog() -> dict[str, str]:
@@ -40,26 +48,48 @@ def catalog() -> dict[str, str]:
     return found
 
 
-def settings(name: str, flags: list[str], **default):
-    """Returns the configuration of a recipe that flags stand for."""
-    recipe = import_recipe(name)
-    return tyro.cli(
-        recipe.Config,
-        prog=f"zoo train {name}",
-        args=flags,
-        description=recipe.__doc__,
-        **default,
-    )
+def known(name: str) -> str:
+    """Returns the name of a recipe.
+
+    Raises:
+        WrongUse: If there is none, with the nearest names.
+    """
+    if name not in catalog():
+        raise WrongUse(presets.unknown("recipe", name, list(catalog())))
+    return name
 
 
-def begun(config):
-    """Returns the settings that the run in `run_dir` has, if `config` could be its."""
-    file = Path(config.run_dir) / "config.json"
-    known = {field.name for field in dataclasses.fields(config)}
-    saved = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    if saved.keys() - {"recipe"} != known:
-        return config  # the recipe says what is wrong
-    return type(config)(**tuples({name: saved[name] for name in known}))
+def settings(name: str, flags: list[str]):
+    """Returns the configuration of a recipe that flags stand for.
+
+    With `--resume` all others are by default as the run in `--run-dir` had them.
+    """
+    recipe = import_recipe(known(name))
+
+    def parsed(**default):
+        return tyro.cli(
+            recipe.Config,
+            prog=f"zoo train {name}",
+            args=flags,
+            description=recipe.__doc__,
+            **default,
+        )
+
+    config = parsed()
+    file = config.directory(name) / "config.json"
+    if getattr(config, "resume", False) and file.is_file():
+        config = parsed(default=of_file(recipe, file))
+    return config
+
+
+def of_file(recipe, file):
+    """Returns the settings in a `config.json`; of another recipe's, the defaults."""
+    from zoo.experiment.settings import restore
+
+    saved = read_json(file)
+    if saved.get("recipe", "") != recipe.__name__.rsplit(".", 1)[-1]:
+        return recipe.Config()  # the run says what is wrong
+    return restore(recipe.Config, saved, file)
 
 
 def import_recipe(name: str):
@@ -78,42 +108,56 @@ def silent_start():
         tf.config.list_physical_devices()  # looks for a GPU, and complains, only once
 
 
-def load(source: str):
+def trained(source: str, **changes) -> Trained:
     """Loads a preset by name or a finished run by folder.
 
-    Returns:
-        `(model, recipe name, settings)`.
+    Args:
+        source: Of the model.
+        **changes: Settings to have instead of its own, such as other `data`; those
+            that are `None` or empty change nothing.
 
     Raises:
-        WrongUse: If it is neither, with the nearest preset names.
+        WrongUse: If it is neither, with the nearest preset names, or if its recipe has
+            no such setting.
+        ValueError: If a file of it is damaged, naming it.
     """
     report = Path(source) / "report.json"
     if report.is_file():
-        facts = json.loads(report.read_text("utf-8"))
+        facts, file = read_json(report), report
         if "recipe" not in facts or not (Path(source) / "model.keras").is_file():
             raise WrongUse(f"The run in {source} has made no model.")
-        import_recipe(facts["recipe"])  # registers the model's class
-        import keras
-
-        model = keras.saving.load_model(Path(source) / "model.keras")
     elif Path(source).is_dir():
         raise WrongUse(
             f"{source} is no finished run: it has no report.json. Finish it with "
             "`zoo train ... --resume`."
         )
     elif source in presets.names():
-        facts = presets.card(source)
-        import_recipe(facts["recipe"])
-        model = presets.load(source)
+        facts, file = presets.card(source), f"The card of {source}"
     else:
         raise WrongUse(presets.unknown("preset or run", source, presets.names()))
-    return model, facts["recipe"], facts["config"]
+    recipe = import_recipe(known(facts["recipe"]))
+    from zoo.experiment.settings import restore
+    from zoo.training.loading import load_model
+
+    config = restore(recipe.Config, facts.get("config"), file)
+    changes = {name: value for name, value in changes.items() if value}
+    for name in changes:
+        if not hasattr(config, name):
+            flag = name.replace("_", "-")
+            raise WrongUse(
+                f"{source} has no setting --{flag}: leave it out. It was trained by "
+                f"`zoo train {facts['recipe']}`."
+            )
+    config = dataclasses.replace(config, **changes)
+    if report.is_file():
+        model = load_model(Path(source) / "model.keras")
+    else:
+        model = presets.load(source)
+    return Trained(model, recipe, config)
 
 
-class WrongUse(ValueError):
-    """The command was called with a name that does not exist."""
-
-
-def tuples(config):
-    """Turns the lists that JSON made of tuples back."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+def generative(model, source):
+    """Returns the model of a source, which must be one that draws images."""
+    if not hasattr(model, "sample"):
+        raise WrongUse(f"{source} is no generative model: it draws no images.")
+    return model

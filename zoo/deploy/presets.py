@@ -11,13 +11,11 @@ One preset is one folder:
 """
 
 import difflib
-import importlib
-import json
 import re
 from importlib import resources
 from pathlib import Path
 
-from zoo.system import sha256, size, whole, write_json
+from zoo.system import read_json, sha256, size, whole, write_json
 
 SHELF = Path(str(resources.files("saved_models")))
 
@@ -35,7 +33,7 @@ def card(name, shelf=SHELF):
     """
     if name not in names(shelf):
         raise ValueError(unknown("preset", name, names(shelf)))
-    return json.loads((Path(shelf) / name / "card.json").read_text("utf-8"))
+    return read_json(Path(shelf) / name / "card.json")
 
 
 def load(name, shelf=SHELF):
@@ -53,12 +51,10 @@ def load(name, shelf=SHELF):
         >>> model = load("vae_fashion_mnist")
         >>> images = model.sample(16, seed=0)
     """
-    import keras
+    from zoo.training.loading import load_model
 
-    facts = card(name, shelf)
     verify(name, shelf)
-    importlib.import_module(facts["module"])  # registers the class with Keras
-    return keras.saving.load_model(Path(shelf) / name / "model.keras")
+    return load_model(Path(shelf) / name / "model.keras")
 
 
 def verify(name, shelf=SHELF):

@@ -17,14 +17,18 @@ class Checkpoint(keras.callbacks.Callback):
 
     The folder holds `epoch-0007/` with `model.keras` (weights and optimizers) and
     `state.json` (what that file leaves out: random generators, the best value so far,
-    seconds of training), and `best.keras`. Each appears by a rename and only then is
-    its predecessor removed, so a kill at any moment costs at most the current epoch.
+    seconds of training), the epoch before likewise, should a file be damaged, and
+    `best.keras`. Each appears by a rename and only then is what is older removed, so a
+    kill at any moment costs at most the current epoch.
 
     Args:
         directory: Where to write.
         monitor: The log whose lowest value is best; `None` keeps no best model.
         state: `state.json` of the run to continue; `None` starts afresh.
     """
+
+    #: What `state.json` must hold to continue.
+    STATE = frozenset({"epochs_done", "random_states"})
 
     def __init__(self, directory, monitor="val_loss", state=None):
         super().__init__()
@@ -59,7 +63,7 @@ class Checkpoint(keras.callbacks.Callback):
             folder.mkdir()
             self.model.save(folder / "model.keras")
             write_json(folder / "state.json", self.state(epoch))
-        for folder in before:
+        for folder in before[:-1]:
             shutil.rmtree(folder)
 
     def state(self, epoch):
@@ -81,19 +85,19 @@ class Samples(keras.callbacks.Callback):
     Args:
         directory: Receives `epoch-0001.png` and so on, and, below `tensorboard`, the
             same for TensorBoard.
-        draw: `model -> (count, height, width, channels)` images in [0, 1].
+        sample: `model -> (count, height, width, channels)` images in [0, 1].
         tensorboard: Log folder of TensorBoard; `None` writes PNG files only.
     """
 
-    def __init__(self, directory, draw, tensorboard=None):
+    def __init__(self, directory, sample, tensorboard=None):
         super().__init__()
         self.directory = Path(directory)
-        self.draw = draw
+        self.sample = sample
         self.tensorboard = tensorboard
 
     def on_epoch_end(self, epoch, logs=None):
-        """Draws the model's present samples."""
-        images = np.asarray(self.draw(self.model))
+        """Writes the model's present samples."""
+        images = np.asarray(self.sample(self.model))
         pictures.write_grid(self.directory / f"epoch-{epoch + 1:04d}.png", images)
         if self.tensorboard:
             import tensorflow as tf

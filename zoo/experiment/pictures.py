@@ -67,6 +67,21 @@ def write_grid(path, images, columns=None, scale=None):
         Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(beside)
 
 
+def write_grids(directory, sheets):
+    """Writes several grids into a folder.
+
+    Args:
+        directory: The folder.
+        sheets: `{file name: (images, columns)}`, as for `write_grid`.
+
+    Returns:
+        The files' paths.
+    """
+    for name, (images, columns) in sheets.items():
+        write_grid(directory / name, images, columns)
+    return [directory / name for name in sheets]
+
+
 def pairs(first, second):
     """Interleaves two batches in rows: each of `first` above its partner.
 

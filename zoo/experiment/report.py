@@ -1,9 +1,12 @@
 """What a run says about itself: `report.json`, the same facts for every recipe."""
 
+import dataclasses
 import os
 import platform
 import textwrap
 from importlib.metadata import version
+
+from zoo.system import write_json
 
 
 def environment():
@@ -30,6 +33,50 @@ def table(rows):
 def remark(text):
     """Returns a long text in brackets, in lines that fit a terminal."""
     return textwrap.fill(f"({text})", 88, break_long_words=False)
+
+
+def finish(name, config, results, paths=()):
+    """Writes the `report.json` of a lesson and says what was written.
+
+    Args:
+        name: Of the lesson.
+        config: Its `zoo.experiment.settings.Settings`.
+        results: `{name: value}`, ready for JSON.
+        paths: Of the pictures it wrote.
+
+    Returns:
+        The report.
+    """
+    path = config.directory(name) / "report.json"
+    facts = {"recipe": name, "config": dataclasses.asdict(config), **results}
+    write_json(path, facts | environment())
+    print(wrote([*paths, path]))
+    return facts
+
+
+def training_on(name, train, validation, classes=None):
+    """Returns a sentence about the images that a training begins with.
+
+    Args:
+        name: Of the data set.
+        train: `(count, height, width, channels)`.
+        validation: Likewise.
+        classes: Their number, where it matters.
+    """
+    size = " x ".join(map(str, train.shape[1:]))
+    among = f", in {classes} classes" if classes else ""
+    return (
+        f"Training on {len(train):,} images of {name}, {size}{among}; validating on "
+        f"{len(validation):,}."
+    )
+
+
+def wrote(paths, hints=()):
+    """Returns what was written and what to try next, a line each."""
+    lines = ["\nWrote", *(f"  {path}" for path in paths)]
+    if hints:
+        lines += ["\nNext", *(f"  {hint}" for hint in hints)]
+    return "\n".join(lines)
 
 
 def card(facts):
