@@ -4,7 +4,6 @@ A model's test file subclasses `ModelContract`, says how to make a tiny instance
 inherits the tests; what is peculiar to that model it tests beside them.
 """
 
-import dataclasses
 import inspect
 import json
 import re
@@ -19,6 +18,7 @@ import tensorflow as tf
 from zoo.data import images
 from zoo.deploy import export
 from zoo.experiment.run import Run
+from zoo.experiment.settings import Training
 
 #: Models whose SavedModel a process of its own has loaded; to start one takes longer
 #: than all the rest of the test, and variants of a model differ in nothing it sees.
@@ -165,7 +165,7 @@ class ModelContract:
         """
         keras.utils.clear_session(free_memory=False)  # as in a new process
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-        config = RunConfig(str(directory), epochs, resume)
+        config = Training(run_dir=str(directory), epochs=epochs, resume=resume)
         run = Run("contract", config, may_change=("epochs",))
         model = run.model(self.model)
         model.fit(
@@ -204,16 +204,6 @@ class ModelContract:
         )
         names = sorted(["serving_default", *model.export_signatures()])
         assert done.stdout.strip() == str(names)
-
-
-@dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """The settings that every recipe has."""
-
-    run_dir: str
-    epochs: int
-    resume: bool = False
-    seed: int = 0
 
 
 def optimizers(model):
