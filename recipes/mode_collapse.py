@@ -96,7 +96,7 @@ def run(name, seed, mixture, config):
     found = {"modes": [], "quality": [], "samples": []}
     steps = config.steps // config.looks
     for look in range(config.looks):
-        real = mixture.draw(steps * batch, seed=1000 * seed + look)
+        real = mixture.sample(steps * batch, seed=1000 * seed + look)
         model.fit(real, batch_size=batch, verbose=0)
         samples = np.asarray(model.sample(SAMPLES, seed=0))
         modes, quality = mixture.coverage(samples)
