@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from zoo.data import builders, images
+from zoo.data import downloads, image_files, images
 
 NUMBERS = np.arange(22, dtype="int64")
 
@@ -17,7 +17,7 @@ def noisy(image, seed):
     return image + tf.random.stateless_uniform(image.shape, seed)
 
 
-def draw(path, size=(8, 6), colour=0, mode="L", **options):
+def paint(path, size=(8, 6), colour=0, mode="L", **options):
     """Writes a picture of one colour; `size` is (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, colour).save(path, **options)
@@ -130,6 +130,24 @@ def test_by_default_bytes_become_fractions_and_labels_stay():
     np.testing.assert_array_equal(labels, [4, 5, 6])
 
 
+def test_to_unit_range_takes_bytes_alone():
+    grey = np.arange(256, dtype="uint8")
+    expected = np.arange(256) / 255
+    for pixels in (grey, tf.constant(grey)):
+        scaled = images.to_unit_range(pixels)
+        assert scaled.dtype == "float32" and tf.is_tensor(scaled) == tf.is_tensor(
+            pixels
+        )
+        np.testing.assert_allclose(scaled, expected, rtol=1e-6)
+        assert images.to_unit_range(scaled) is scaled
+
+
+def test_labels_in_bytes_are_no_pixels():
+    examples = np.zeros((3, 2, 2, 1), "uint8"), np.array([0, 1, 255], "uint8")
+    _, labels = next(iter(images.batches(examples, 3)))
+    np.testing.assert_array_equal(labels, [0, 1, 255])
+
+
 def test_transform_takes_a_batch_and_augment_one_example():
     def augment(image, label, seed):
         assert image.shape == (2, 2, 1) and label.shape == () and seed.shape == (2,)
@@ -154,9 +172,15 @@ def test_examples_and_labels_stay_together():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"examples": (NUMBERS, NUMBERS[:3])}, r"lengths: \[22, 3\]"),
-        ({"examples": NUMBERS[:0]}, r"lengths: \[0\]"),
-        ({"batch_size": 23, "seed": 0}, "from 1 to the 22 examples.*Received: 23"),
+        (
+            {"examples": (NUMBERS, NUMBERS[:3])},
+            r"one length.*paired=False.*Received: \[22, 3\]",
+        ),
+        ({"examples": NUMBERS[:0]}, r"at least 1.*Received: \[0\]"),
+        (
+            {"batch_size": 23, "seed": 0},
+            "are 22 examples.*give batch_size=22 or less. Received: 23",
+        ),
         ({"batch_size": 0}, "Received: 0"),
         ({"first_epoch": -1}, "first_epoch must be at least 0. Received: -1"),
         ({"augment": noisy}, "give batches a seed"),
@@ -176,9 +200,9 @@ def test_wrong_arguments_of_batches(arguments, message):
 
 def test_sub_folders_are_splits_and_classes(tmp_path):
     for i in range(2):
-        draw(tmp_path / f"train/cat/{i}.png", colour=10)
-        draw(tmp_path / f"train/dog/more/{i}.PNG", colour=20)
-        draw(tmp_path / f"test/dog/{i}.png", colour=30)
+        paint(tmp_path / f"train/cat/{i}.png", colour=10)
+        paint(tmp_path / f"train/dog/more/{i}.PNG", colour=20)
+        paint(tmp_path / f"test/dog/{i}.png", colour=30)
     (tmp_path / "train/cat/._0.png").write_bytes(b"what macOS leaves on a USB stick")
     pixels, labels = images.load(tmp_path, "train")
     assert pixels.shape == (4, 6, 8, 1) and pixels.dtype == np.uint8
@@ -191,7 +215,7 @@ def test_sub_folders_are_splits_and_classes(tmp_path):
 
 def test_a_flat_folder_is_split_in_tenths_for_good(tmp_path):
     for i in range(30):
-        draw(tmp_path / f"{i}.png", colour=i)
+        paint(tmp_path / f"{i}.png", colour=i)
     train, labels = images.load(str(tmp_path), "train")
     test, _ = images.load(tmp_path, "test")
     again, _ = images.load(tmp_path, "test")
@@ -203,14 +227,70 @@ def test_a_flat_folder_is_split_in_tenths_for_good(tmp_path):
 
 def test_each_file_is_decoded_once_however_many_epochs(tmp_path, monkeypatch):
     for i in range(3):
-        draw(tmp_path / f"train/{i}.png")
-    decoded, decode = [], images._decode
+        paint(tmp_path / f"train/{i}.png")
+    decoded, decode = [], image_files.decode
     monkeypatch.setattr(
-        images, "_decode", lambda path: (decoded.append(path.name), decode(path))[1]
+        image_files, "decode", lambda path: (decoded.append(path.name), decode(path))[1]
     )
     pixels, _ = split_of(tmp_path)
     epochs(images.batches(pixels, 1, seed=0), 3)
     assert sorted(decoded) == ["0.png", "1.png", "2.png"]
+
+
+def test_links_to_folders_are_followed_and_circles_end(tmp_path):
+    for i in range(2):
+        paint(tmp_path / f"elsewhere/{i}.png", colour=10 + i)
+        paint(tmp_path / f"photos/train/own/{i}.png", colour=20 + i)
+    (tmp_path / "photos/train/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos/train/own/up").symlink_to(tmp_path / "photos")
+    pixels, labels = images.load(tmp_path / "photos", "train")
+    np.testing.assert_array_equal(pixels[:, 0, 0, 0], [10, 11, 20, 21])
+    np.testing.assert_array_equal(labels, [0, 0, 1, 1])
+
+
+# splits: each part when it is needed, and once
+
+
+def test_training_and_validation_share_one_reading(tmp_path, monkeypatch):
+    for i in range(40):
+        paint(tmp_path / f"train/{i % 2}/{i}.png", colour=i)
+    paint(tmp_path / "test/0/a.png", colour=100)
+    paint(tmp_path / "test/1/b.png", colour=101)
+    read, load = [], images.load
+    monkeypatch.setattr(
+        images, "load", lambda *a, **k: (read.append(a[1]), load(*a, **k))[1]
+    )
+    parts = images.splits(tmp_path, share=0.1)
+    assert read == []
+    validation, labels = parts.validation
+    assert validation.shape == (4, 6, 8, 1) and labels.shape == (4,)
+    assert parts.train is parts.split("train") and len(parts.train[0]) == 36
+    assert read == ["train"]
+    both = np.concatenate([parts.train[0], validation])[:, 0, 0, 0]
+    np.testing.assert_array_equal(np.sort(both), np.arange(40))
+    train, _, test = parts
+    assert train is parts.train and len(test[0]) == 2 and read == ["train", "test"]
+
+
+def test_pictures_that_a_folder_trains_and_tests_with_are_named(tmp_path):
+    for i in range(30):
+        paint(tmp_path / f"train/{i}.png", colour=i)
+    for i in (5, 6, 100):
+        paint(tmp_path / f"test/copy-{i}.png", colour=i)
+    parts = images.splits(tmp_path)
+    assert len(parts.train[0]) == 28
+    held_out = set(parts.validation[0][:, 0, 0, 0])
+    assert not held_out & {5, 6}
+    with pytest.warns(UserWarning, match="2 of 3 test examples are in its train part"):
+        parts.split("test")
+
+
+def test_unknown_split_of_splits():
+    with pytest.raises(ValueError, match="no split 'dev'. Use one of: "):
+        images.splits("embedded").split("dev")
+
+
+# load: pixels
 
 
 def colours(tmp_path, **options):
@@ -228,16 +308,24 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
 
 def test_palette_alpha_cmyk_bilevel_and_animation(tmp_path):
     red = (255, 0, 0)
-    draw(tmp_path / "train/alpha.png", mode="RGBA", colour=(255, 0, 0, 0))
-    draw(tmp_path / "train/bilevel.png", mode="1", colour=1)
-    draw(tmp_path / "train/cmyk.jpg", mode="CMYK", colour=(0, 0, 0, 255))
+    paint(tmp_path / "train/alpha.png", mode="RGBA", colour=(255, 0, 0, 0))
+    paint(tmp_path / "train/bilevel.png", mode="1", colour=1)
+    paint(tmp_path / "train/cmyk.jpg", mode="CMYK", colour=(0, 0, 0, 255))
     frames = [Image.new("RGB", (8, 6), colour) for colour in (red, (0, 255, 0))]
     frames[0].save(tmp_path / "train/gif.gif", save_all=True, append_images=frames[1:])
     frames[0].convert("P").save(tmp_path / "train/palette.png")
-    draw(tmp_path / "train/web.webp", mode="RGB", colour=red, lossless=True)
+    paint(tmp_path / "train/web.webp", mode="RGB", colour=red, lossless=True)
     white, black = [255, 255, 255], [0, 0, 0]
     expected = [white, white, black, [*red], [*red], [*red]]
     assert colours(tmp_path) == expected
+
+
+def test_grey_pictures_with_alpha_are_grey(tmp_path):
+    paint(tmp_path / "train/0.png", mode="LA", colour=(40, 255))
+    paint(tmp_path / "train/1.png", mode="LA", colour=(40, 0))  # lets the white through
+    paint(tmp_path / "train/2.png", mode="LA", colour=(0, 51))  # 51 / 255: a fifth
+    paint(tmp_path / "train/3.png", mode="L", colour=7, transparency=7)
+    assert colours(tmp_path) == [[40], [255], [204], [255]]
 
 
 def test_photographs_are_turned_upright(tmp_path):
@@ -259,7 +347,7 @@ def test_size_crops_the_centre_and_antialiases(tmp_path):
     stripes[:, :16] = stripes[:, 48:] = 7  # outside the central square
     (tmp_path / "train").mkdir()
     Image.fromarray(stripes).save(tmp_path / "train/stripes.png")
-    draw(tmp_path / "train/other.png", size=(5, 9))
+    paint(tmp_path / "train/other.png", size=(5, 9))
     pixels, _ = split_of(tmp_path, size=4)
     assert pixels.shape == (2, 4, 4, 1)
     middle = pixels[1, :, 1:3]  # picking single pixels would give 0 or 255
@@ -268,23 +356,25 @@ def test_size_crops_the_centre_and_antialiases(tmp_path):
 
 
 def test_channels_converts_both_ways(tmp_path):
-    draw(tmp_path / "train/0.png", colour=9)
-    draw(tmp_path / "train/1.png", mode="RGB", colour=(0, 255, 0))
+    paint(tmp_path / "train/0.png", colour=9)
+    paint(tmp_path / "train/1.png", mode="RGB", colour=(0, 255, 0))
     assert colours(tmp_path) == [[9, 9, 9], [0, 255, 0]]
     assert colours(tmp_path, channels=1) == [[9], [150]]  # 0.587 * 255
 
 
 def test_mixed_sizes_need_a_size(tmp_path):
-    draw(tmp_path / "train/a.png")
-    draw(tmp_path / "train/b.png", size=(7, 7))
-    with pytest.raises(ValueError, match=r"need size=.*a.png' of \(6, 8\).*b.png' of"):
+    paint(tmp_path / "train/a.png")
+    paint(tmp_path / "train/b.png", size=(7, 7))
+    with pytest.raises(
+        ValueError, match=r"give `size`, height.*a.png' of \(6, 8\).*b.png'"
+    ):
         split_of(tmp_path)
 
 
 def test_a_truncated_image_is_named(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), "uint8")
     for name in ("a.png", "b.png"):
-        draw(tmp_path / "train" / name)
+        paint(tmp_path / "train" / name)
     Image.fromarray(noise).save(tmp_path / "train/b.png")
     whole = (tmp_path / "train/b.png").read_bytes()
     (tmp_path / "train/b.png").write_bytes(whole[: len(whole) // 2])
@@ -293,15 +383,15 @@ def test_a_truncated_image_is_named(tmp_path):
 
 
 def test_a_text_file_called_an_image_is_named(tmp_path):
-    draw(tmp_path / "train/a.png")
+    paint(tmp_path / "train/a.png")
     (tmp_path / "train/b.jpg").write_text("not a picture")
     with pytest.raises(ValueError, match="b.jpg' cannot be read as an image"):
         split_of(tmp_path)
 
 
 def test_too_few_images(tmp_path):
-    draw(tmp_path / "a.png")
-    draw(tmp_path / "b.png")
+    paint(tmp_path / "a.png")
+    paint(tmp_path / "b.png")
     with pytest.raises(ValueError, match="too few images: 1.*every tenth"):
         images.load(tmp_path, "test")
 
@@ -334,7 +424,7 @@ def test_wrong_arguments_of_load(arguments, message):
 
 
 def test_unknown_split_of_a_folder(tmp_path):
-    draw(tmp_path / "train/a.png")
+    paint(tmp_path / "train/a.png")
     with pytest.raises(ValueError, match="no split 'valid'. Use one of: train, test"):
         images.load(tmp_path, "valid")
 
@@ -343,8 +433,8 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path, monkeypatch):
     def unreachable(*_):
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(builders.urllib.request, "getproxies", dict)
-    monkeypatch.setattr(builders.socket, "getaddrinfo", unreachable)
+    monkeypatch.setattr(downloads.urllib.request, "getproxies", dict)
+    monkeypatch.setattr(downloads.socket, "getaddrinfo", unreachable)
     with pytest.raises(FileNotFoundError, match="zoo data prepare mnist --from DIR"):
         images.load("mnist", "train", data_dir=tmp_path)
     with pytest.raises(FileNotFoundError, match="network, or copy that folder"):

@@ -38,7 +38,7 @@ def idx_folder(folder, gzipped=False):
     """Four files with the right headers and sizes, all zeros: not the real content."""
     folder.mkdir()
     for file in FILES:
-        header = np.array(builders._IDX_HEADERS[file], ">i4")
+        header = np.array(builders.IDX_HEADERS[file], ">i4")
         data = header.tobytes() + bytes(int(np.prod(header[1:])))
         path = folder / (f"{file}.gz" if gzipped else file)
         path.write_bytes(gzip.compress(data) if gzipped else data)

@@ -29,8 +29,8 @@ def test_known_dates():
         "hu": ("short", "2024. 03. 05."),
     }
     for name, (format, written) in expected.items():
-        (pattern,) = dates._patterns(name, (format,))
-        assert dates._write(datetime.date(2024, 3, 5), pattern, name) == written
+        (pattern,) = dates.patterns_of(name, (format,))
+        assert dates.write_date(datetime.date(2024, 3, 5), pattern, name) == written
 
 
 def test_each_text_is_different_and_each_date_possible(pairs):
@@ -83,10 +83,10 @@ def test_two_languages_do_not_contradict_each_other():
     rng = random.Random(0)
     meaning = {}
     for name in dates._training_locales():
-        for pattern in dates._patterns(name, dates.FORMATS):
+        for pattern in dates.patterns_of(name, dates.FORMATS):
             for day in rng.sample(range(366), 40):
                 date = datetime.date(2024, 1, 1) + datetime.timedelta(day)
-                written = dates._write(date, pattern, name)
+                written = dates.write_date(date, pattern, name)
                 if dates._definite(date, pattern, written):
                     key = (dates._spelling(written), *re.findall(r"\d+|-", written))
                     dots = "." in written if not key[0] else None
@@ -108,7 +108,7 @@ def test_unseen_patterns_are_unseen_and_their_words_are_not():
     for name, held_out in patterns.items():
         language = name.split("_")[0]
         relatives = [n for n in training if n.split("_")[0] == language]
-        seen = {p for n in relatives for p in dates._patterns(n, dates.FORMATS)}
+        seen = {p for n in relatives for p in dates.patterns_of(n, dates.FORMATS)}
         assert not seen & set(held_out)
         months = [dates._locale(n).months["format"]["wide"] for n in (name, *relatives)]
         assert any(dict(months[0]) == dict(other) for other in months[1:])

@@ -23,17 +23,17 @@ def test_grid_is_centred():
     assert set(np.unique(grid.centres)) == {-4.0, -2.0, 0.0, 2.0, 4.0}
 
 
-def test_draws_equally_from_all_modes_and_follows_the_seed():
+def test_samples_equally_from_all_modes_and_follows_the_seed():
     ring = points.ring()
-    drawn = ring.draw(8000, seed=1)
-    modes, _ = ring.nearest(drawn)
+    sampled = ring.sample(8000, seed=1)
+    modes, _ = ring.nearest(sampled)
     np.testing.assert_allclose(np.bincount(modes) / 8000, 1 / 8, atol=0.02)
-    np.testing.assert_array_equal(drawn, ring.draw(8000, seed=1))
-    assert not np.array_equal(drawn, ring.draw(8000, seed=2))
+    np.testing.assert_array_equal(sampled, ring.sample(8000, seed=1))
+    assert not np.array_equal(sampled, ring.sample(8000, seed=2))
 
 
 def test_real_points_cover_all_modes_with_the_quality_of_a_gaussian():
-    covered, quality = points.grid().coverage(points.grid().draw(20_000))
+    covered, quality = points.grid().coverage(points.grid().sample(20_000))
     assert covered == 25
     assert quality == pytest.approx(1 - np.exp(-4.5), abs=0.003)  # Rayleigh, 3 sigma
 

@@ -55,7 +55,7 @@ _CONTENT = {
 }
 
 
-_IDX_HEADERS = {  # magic number and sizes, big-endian 32-bit integers
+IDX_HEADERS = {  # magic number and sizes, big-endian 32-bit integers
     "train-images-idx3-ubyte": (2051, 60_000, 28, 28),
     "train-labels-idx1-ubyte": (2049, 60_000),
     "t10k-images-idx3-ubyte": (2051, 10_000, 28, 28),
@@ -164,7 +164,8 @@ def write_embedded(folder, data_dir=None, seed=0):
     """Writes the subset of Fashion-MNIST that comes with the package.
 
     Each class gives 1,000 of its 6,000 training images and 200 of its 1,000 test
-    images, drawn without replacement from the split of the same name, then mixed.
+    images, chosen at random without replacement from the split of the same name, then
+    mixed.
 
     Args:
         folder: Data directory to write into; `zoo/data/embedded` made the package's.
@@ -209,7 +210,7 @@ def _find(folder, file):
             return path
     raise FileNotFoundError(
         f"Neither {file}.gz nor {file} is in {str(folder)!r}. All four are needed: "
-        f"{', '.join(_IDX_HEADERS)}."
+        f"{', '.join(IDX_HEADERS)}."
     )
 
 
@@ -222,7 +223,7 @@ def _content(path, data, digest):
             raise ValueError(
                 f"{path} is not a whole gzip file ({error}). Fetch it again."
             ) from error
-    header = _IDX_HEADERS[path.name.removesuffix(".gz")]
+    header = IDX_HEADERS[path.name.removesuffix(".gz")]
     expected = b"".join(number.to_bytes(4, "big") for number in header)
     if data[: len(expected)] != expected:
         raise ValueError(

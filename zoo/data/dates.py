@@ -24,8 +24,10 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
+from zoo.data.text_files import write
+
 FORMATS = ("full", "long", "medium", "short", "yMMMEd", "yMEd")
-_PATIENCE = 10_000  # draws in a row that give no new date, until there are no more
+_PATIENCE = 10_000  # dates in a row that are not new, until there are no more
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 
 #: Locales whose ways of writing a date are all kept from training, where no locale of
@@ -101,8 +103,8 @@ def generate(count, locales=None, seed=0, formats=FORMATS):
         raise ValueError(
             f"Babel knows no dates of {wrong[:5]}. Use names such as 'de' or 'en_ZA'."
         )
-    patterns = {name: _patterns(name, tuple(formats)) for name in chosen}
-    return _draw(count, {k: v for k, v in patterns.items() if v}, seed)
+    patterns = {name: patterns_of(name, tuple(formats)) for name in chosen}
+    return _sample(count, {k: v for k, v in patterns.items() if v}, seed)
 
 
 def unseen(count, seed=0):
@@ -115,7 +117,7 @@ def unseen(count, seed=0):
     Returns:
         Pairs as of `generate`.
     """
-    return _draw(count, _unseen_patterns(), seed)
+    return _sample(count, _unseen_patterns(), seed)
 
 
 def write_embedded(folder, train=80_000, held_out=2_000):
@@ -128,8 +130,6 @@ def write_embedded(folder, train=80_000, held_out=2_000):
         train: Pairs of training.
         held_out: Pairs of each other split.
     """
-    from zoo.data.text_files import write
-
     sample = Path(folder) / "dates"
     sample.mkdir(parents=True, exist_ok=True)
     pairs = generate(train + 2 * held_out, seed=0)
@@ -144,8 +144,8 @@ def write_embedded(folder, train=80_000, held_out=2_000):
     write(sample / "unseen.tsv.gz", strange[:held_out])
 
 
-def _draw(count, patterns, seed):
-    """Draws dates by turns: of each locale, pattern and month before one comes again.
+def _sample(count, patterns, seed):
+    """Samples dates by turns: of each locale, pattern and month before one comes again.
 
     By chance alone, some language's May would not occur among 80,000 dates.
     """
@@ -169,7 +169,7 @@ def _draw(count, patterns, seed):
             year = rng.randint(FIRST.year, LAST.year)
             day = rng.randint(1, calendar.monthrange(year, month)[1])
             date = datetime.date(year, month, day)
-            text = _write(date, pattern, name)
+            text = write_date(date, pattern, name)
             if text in pairs or not _definite(date, pattern, text):
                 missed += 1
                 continue
@@ -220,7 +220,7 @@ def _training_locales():
     for name in sorted(_all_locales() - set(HELD_OUT), key=lambda n: (len(n), n)):
         way = (
             name.split("_")[0],
-            _patterns(name, FORMATS),
+            patterns_of(name, FORMATS),
             str(_locale(name).months["format"]["wide"][1]),
             _zero(name),
         )
@@ -235,8 +235,13 @@ def _zero(name):
 
 
 @functools.cache
-def _patterns(name, formats):
-    """Returns the locale's CLDR patterns, different ones, with years of four digits."""
+def patterns_of(name, formats):
+    """Returns a locale's CLDR patterns, different ones, with years of four digits.
+
+    Args:
+        name: Of the locale.
+        formats: Tuple, as for `generate`.
+    """
     locale, found = _locale(name), []
     for format in formats:
         if format in ("full", "long", "medium", "short"):
@@ -262,7 +267,8 @@ def _fields(pattern):
     return re.findall("[A-Za-z]", re.sub("'[^']*'", "", pattern))
 
 
-def _write(date, pattern, name):
+def write_date(date, pattern, name):
+    """Writes a `datetime.date` by a CLDR pattern, in the locale's words and digits."""
     locale = _locale(name)
     text = _babel().dates.format_date(date, pattern, locale)
     zero = _zero(name)
@@ -301,12 +307,12 @@ def _meanings():
     """
     found = defaultdict(set)
     for name in sorted(_all_locales()):
-        for pattern in _patterns(name, FORMATS):
+        for pattern in patterns_of(name, FORMATS):
             if re.search("MMM|LLL", re.sub("'[^']*'", "", pattern)):
                 for month in range(1, 13):
                     for day in range(1, 8):  # each day of the week once
                         date = datetime.date(2024, month, day)
-                        words = _spelling(_write(date, pattern, name))
+                        words = _spelling(write_date(date, pattern, name))
                         found[words].add(month)
     return found
 
@@ -316,9 +322,9 @@ def _unseen_patterns():
     """Returns, for the held-out locales, the patterns that training has not."""
     seen = defaultdict(set)
     for name in _training_locales():
-        seen[name.split("_")[0]].update(_patterns(name, FORMATS))
+        seen[name.split("_")[0]].update(patterns_of(name, FORMATS))
     found = {
-        name: tuple(p for p in _patterns(name, FORMATS) if p not in seen[language])
+        name: tuple(p for p in patterns_of(name, FORMATS) if p not in seen[language])
         for name in HELD_OUT
         for language in [name.split("_")[0]]
     }

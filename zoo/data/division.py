@@ -63,7 +63,7 @@ def divide(pairs, groups=None, shares=None):
     for pair, group in zip(pairs, groups, strict=True):
         if pair not in seen:
             seen.add(pair)
-            parts[_drawn(group, shares)].append(tuple(pair))
+            parts[split_of(group, shares)].append(tuple(pair))
     counts = Counter()
     order = list(parts)
     for place, split in enumerate(order):
@@ -91,8 +91,13 @@ def divide(pairs, groups=None, shares=None):
 # What belongs to which split
 
 
-def _drawn(group, shares):
-    """Returns the split of a group, by the place of its hash in [0, 1)."""
+def split_of(group, shares):
+    """Returns the split of a group, by the place of its hash in [0, 1).
+
+    Args:
+        group: Its name.
+        shares: Of the groups, for later splits, as for `divide`.
+    """
     digest = hashlib.sha256(str(group).encode()).digest()
     place = int.from_bytes(digest[:6], "big") / 2**48
     for split, share in shares.items():

@@ -74,6 +74,19 @@ class Handbook(tfds.core.GeneratorBasedBuilder):
             yield number, {"en": english, target: translation}
 
 
+def builder(name, data_dir=None):
+    """Returns the TFDS builder of the data set.
+
+    TFDS knows a builder by name once its class is defined: who asks for it here has
+    imported this module, where who asks `tfds.builder` might not have.
+
+    Args:
+        name: As for TFDS, such as `"handbook/en-fa"`.
+        data_dir: TFDS data directory; `None` means TFDS's default.
+    """
+    return tfds.builder(name, data_dir=data_dir)
+
+
 def prepare(name, source, data_dir=None):
     """Prepares the data set from unpacked packages.
 
@@ -97,14 +110,14 @@ def prepare(name, source, data_dir=None):
             f"handbook has no {chosen!r}. Use one of: {', '.join(configs)}."
         )
     for config in [chosen] if chosen else configs:
-        builder = Handbook(config=config, data_dir=data_dir)
-        if not builder.is_prepared():
-            builder.download_and_prepare(
+        made = builder(f"{Handbook.name}/{config}", data_dir)
+        if not made.is_prepared():
+            made.download_and_prepare(
                 download_config=tfds.download.DownloadConfig(
                     manual_dir=Path(source), try_download_gcs=False
                 )
             )
-    path = Path(builder.data_dir)
+    path = Path(made.data_dir)
     return path if chosen else path.parents[1]
 
 

@@ -6,6 +6,7 @@ model.fit(images.batches(train, 64, seed=0), epochs=10)
 """
 
 import difflib
+import functools
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from PIL import Image, ImageOps
 
-from zoo.data import downloads
+from zoo.data import downloads, epochs, image_files
+from zoo.data.splits import Splits
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _SPLITS = ("train", "test")
 
 
@@ -32,9 +32,10 @@ def load(data, split, *, size=None, channels=None, data_dir=None):
             come with the package.
             A TFDS name such as `"mnist"`, `"fashion_mnist"` or `"cifar10"`.
             A folder of PNG, JPEG, WebP, BMP or GIF files (a GIF's first frame), sought
-            in sub-folders too. Its sub-folders `train` and `test` are the splits; where
-            there are none, a tenth of the files, chosen by a hash of their names, is
-            the test split. A folder with the name of a data set is written `./name`.
+            in sub-folders and through links too. Its sub-folders `train` and `test` are
+            the splits; where there are none, a tenth of the files, chosen by a hash of
+            their names, is the test split. A folder with the name of a data set is
+            written `./name`.
         split: `"train"`, `"test"`, or `"all"` for both; for TFDS any of the data set's,
             slices included.
         size: Height and width in pixels, one number or two. Images are cropped around
@@ -68,8 +69,7 @@ def load(data, split, *, size=None, channels=None, data_dir=None):
             )
     if data == "embedded":
         return _load_embedded(split, size, channels)
-    known = tfds.list_builders(with_community_datasets=False)
-    if isinstance(data, str) and data.split("/")[0].split(":")[0] in known:
+    if _is_of_tfds(data):
         return _load_tfds(tfds.builder(data, data_dir=data_dir), split, size, channels)
     if Path(data).is_dir():
         return _load_folder(Path(data), split, size, channels)
@@ -78,7 +78,8 @@ def load(data, split, *, size=None, channels=None, data_dir=None):
             f"{str(data)!r} is not an existing folder. Give a folder of images, a TFDS "
             "name such as 'mnist', or 'embedded'."
         )
-    close = difflib.get_close_matches(data, ["embedded", *known])
+    names = ["embedded", *tfds.list_builders(with_community_datasets=False)]
+    close = difflib.get_close_matches(data, names)
     raise ValueError(
         f"There is no data set or folder {data!r}. "
         + (f"Did you mean {' or '.join(map(repr, close))}? " if close else "")
@@ -87,10 +88,13 @@ def load(data, split, *, size=None, channels=None, data_dir=None):
 
 
 def splits(name, size=None, channels=None, share=0.05):
-    """Loads what a training run needs: images to train, to validate and to test with.
+    """Returns what a run needs: images to train, to validate and to test with.
+
+    Training and validation share one reading of the training images. Images that two
+    parts of a folder share are warned of.
 
     Args:
-        name: As for `load`.
+        name: As `data` of `load`.
         size: As for `load`.
         channels: As for `load`.
         share: Of the training images, which of them is held out to validate with: the
@@ -99,22 +103,43 @@ def splits(name, size=None, channels=None, share=0.05):
             always the same images.
 
     Returns:
-        Three pairs `(images, labels)`, as `load` returns them.
+        `zoo.data.splits.Splits` of pairs `(images, labels)`, as `load` returns them.
+
+    Example:
+        parts = splits("photos", size=64)
+        model.fit(batches(parts.train[0], 64, seed=0))
     """
-    settings = {"size": size, "channels": channels}
-    pixels, labels = load(name, "train", **settings)
-    order = np.random.default_rng(0).permutation(len(labels))
-    count = max(2, min(round(100_000 * share), int(len(labels) * share + 1e-9)))
-    train, validation = order[count:], order[:count]
-    return (
-        (pixels[train], labels[train]),
-        (pixels[validation], labels[validation]),
-        load(name, "test", **settings),
-    )
+
+    @functools.cache
+    def training():
+        pixels, labels = load(name, "train", size=size, channels=channels)
+        order = np.random.default_rng(0).permutation(len(labels))
+        count = max(2, min(round(100_000 * share), int(len(labels) * share + 1e-9)))
+        parts = {"train": order[count:], "validation": order[:count]}
+        return {part: (pixels[at], labels[at]) for part, at in parts.items()}
+
+    def read(split):
+        if split in ("train", "validation"):
+            return training()[split]
+        return load(name, split, size=size, channels=channels)
+
+    def identify(part):
+        return [hashlib.sha256(image.tobytes()).digest() for image in part[0]]
+
+    # What others have divided is theirs to vouch for; a folder is the user's own.
+    folder = name != "embedded" and not _is_of_tfds(name)
+    return Splits(read, identify=identify if folder else None, name=str(name))
 
 
 def batches(
-    examples, batch_size, *, seed=None, transform=None, augment=None, first_epoch=0
+    examples,
+    batch_size,
+    *,
+    seed=None,
+    transform=None,
+    augment=None,
+    paired=True,
+    first_epoch=0,
 ):
     """Returns a dataset of batches, one epoch long each time it is iterated.
 
@@ -132,23 +157,28 @@ def batches(
     that (Keras looks at a first batch to build a distributed model) is begun again.
 
     Args:
-        examples: Array or tuple of arrays whose first dimensions agree.
+        examples: Array or tuple of arrays whose first dimensions agree if `paired`.
         batch_size: Examples per batch, over all replicas together.
         seed: Integer that shuffles and augments; `None` does neither.
         transform: Function of a batch's arrays (as positional arguments) returning
-            what the model takes, without randomness. Default: uint8 arrays become
-            float32 in [0, 1], others stay.
+            what the model takes, without randomness. Default: `to_unit_range` of all
+            arrays but those of one number an example, which are labels.
         augment: Function of one example's arrays and a `(2,)` int32 seed for
             `tf.image.stateless_random_*` and the like, different for each example and
             epoch; it returns the arrays, of unchanged dtype. It needs `seed`.
+        paired: Whether entries of one number belong together, as an image and its
+            label. If not, as the two sets of CycleGAN, each array has an order of its
+            own and may have its own length: an epoch is as long as the longest, and
+            the others are walked through anew, in a new order, whenever they end.
         first_epoch: The epoch to begin with, counted from 0.
 
     Returns:
         A finite `tf.data.Dataset` of known cardinality, for `fit` or a `for` loop.
 
     Raises:
-        ValueError: The arrays' lengths differ or are 0, `batch_size` exceeds them in
-            training, `augment` comes without `seed` or changes a dtype.
+        ValueError: There are no examples, the lengths of paired arrays differ,
+            `batch_size` exceeds them in training, `augment` comes without `seed` or
+            changes a dtype.
 
     Example:
         flip = tf.image.stateless_random_flip_left_right
@@ -156,69 +186,57 @@ def batches(
     """
     arrays = examples if isinstance(examples, tuple) else (examples,)
     lengths = [len(array) for array in arrays]
-    count = lengths[0]
-    training = seed is not None
-    if set(lengths) != {count} or not count:
+    if paired and len(set(lengths)) > 1 or not min(lengths):
         raise ValueError(
-            "The arrays of a data set need one length, at least 1. Received lengths: "
-            f"{lengths}."
+            "The arrays of a data set need one length, at least 1, unless paired=False "
+            f"says that their entries do not belong together. Received: {lengths}."
         )
-    if batch_size < 1 or (training and batch_size > count):
-        raise ValueError(
-            f"batch_size must be from 1 to the {count} examples: a training epoch "
-            f"drops its last partial batch. Received: {batch_size}."
-        )
-    if first_epoch < 0:
-        raise ValueError(f"first_epoch must be at least 0. Received: {first_epoch}.")
-    if augment is not None and not training:
+    if augment is not None and seed is None:
         raise ValueError("augment draws random numbers: give batches a seed as well.")
-    steps = count // batch_size if training else -(-count // batch_size)
-    transform = transform or _to_unit_range
+    transform = transform or _fractions
     with tf.device("CPU:0"):  # where tf.data runs; captured, not copied into the graph
         arrays = [tf.constant(array) for array in arrays]
-        next_epoch = tf.Variable(first_epoch, dtype=tf.int64, trainable=False)
 
-    def begin(_):
-        """Fixes an epoch's order and seeds as its iteration begins."""
-        epoch = next_epoch.read_value()
-        order, seeds = tf.range(count), tf.zeros((count, 0), tf.int32)
-        if training:
-            keys = tf.random.split([tf.constant(seed, tf.int64), epoch])
-            order = tf.random.experimental.stateless_shuffle(order, keys[0])
+    def fetch(*indices_and_seeds):
+        *indices, seeds = indices_and_seeds
+        if paired:  # one set, whatever it is made of
+            indices = indices * len(arrays)
+        out = [
+            tf.gather(array, index)  # (batch, ...)
+            for array, index in zip(arrays, indices, strict=True)
+        ]
         if augment is not None:
-            seeds = tf.random.stateless_uniform(
-                (count, 2), keys[1], None, None, "int32"
-            )
+            out = _augmented(augment, out, seeds)
+        return transform(*out)
 
-        def batch(step):
-            here = slice(step * batch_size, (step + 1) * batch_size)
-            indices = order[here]
-            indices.set_shape([batch_size if training else None])
-            out = [tf.gather(array, indices) for array in arrays]
-            if augment is not None:
-                out = _augmented(augment, out, seeds[here])
-            return epoch + (step + 1) // steps, transform(*out)
-
-        steps_of_epoch = tf.data.Dataset.range(steps)
-        return steps_of_epoch.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
-
-    def hand_out(epoch_after, batch):
-        """Runs as the consumer takes the batch, so prefetching does not count."""
-        next_epoch.assign(epoch_after)
-        return batch
-
-    data = tf.data.Dataset.range(1).flat_map(begin).prefetch(tf.data.AUTOTUNE)
-    return data.map(hand_out).apply(tf.data.experimental.assert_cardinality(steps))
+    counts = lengths[:1] if paired else lengths
+    return epochs.batches(fetch, counts, batch_size, seed=seed, first_epoch=first_epoch)
 
 
-def _to_unit_range(*arrays):
-    scaled = tuple(
-        tf.cast(a, tf.float32) / 255.0 if a.dtype == tf.uint8 else a for a in arrays
-    )
+def to_unit_range(pixels):
+    """Returns bytes as float32 in [0, 1], and anything else as it is.
+
+    Args:
+        pixels: Array or tensor of any shape.
+
+    Returns:
+        An array or a tensor, as it was given.
+    """
+    if pixels.dtype != "uint8":
+        return pixels
+    if tf.is_tensor(pixels):
+        return tf.cast(pixels, tf.float32) / 255.0
+    return pixels / np.float32(255.0)
+
+
+def _fractions(*arrays):
+    """Scales bytes, but not the labels that some keep in bytes."""
+    scaled = tuple(a if a.shape.rank == 1 else to_unit_range(a) for a in arrays)
     return scaled if len(scaled) > 1 else scaled[0]
 
 
 def _augmented(augment, arrays, seeds):
+    """Returns arrays `(batch, ...)` of examples that `augment` changed one by one."""
     dtypes = tuple(array.dtype for array in arrays)
 
     def one(example):
@@ -233,6 +251,13 @@ def _augmented(augment, arrays, seeds):
         return out
 
     return tf.map_fn(one, (*arrays, seeds), fn_output_signature=dtypes)
+
+
+def _is_of_tfds(data):
+    if not isinstance(data, str):
+        return False
+    name = data.split("/")[0].split(":")[0]  # of name/config:version
+    return name in tfds.list_builders(with_community_datasets=False)
 
 
 def _load_embedded(split, size, channels):
@@ -261,32 +286,26 @@ def _load_tfds(builder, split, size, channels):
     one_size = None not in features[key].shape
     parts = list(data.batch(1024 if one_size else 1).as_numpy_iterator())
     images = [
-        _fit(_to_uint8(image, builder.name), size)
+        image_files.fit(image_files.to_uint8(image, builder.name), size)
         for batch, _ in parts
         for image in batch
     ]
     names = [f"{builder.name}/{split}/{i}" for i in range(len(images))]
     labels = np.concatenate([labels for _, labels in parts])
-    return _stack(images, names, channels), labels
+    return image_files.stack(images, names, channels), labels
 
 
 def _load_folder(folder, split, size, channels):
     if split not in (*_SPLITS, "all"):
         raise _no_split(folder, split, (*_SPLITS, "all"))
-    names = sorted(
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-    )
-    if not names:
-        raise ValueError(
-            f"{str(folder)!r} holds no images. Looked for {', '.join(_SUFFIXES)}."
-        )
+    names = image_files.find(folder)
     if any((folder / name).is_dir() for name in _SPLITS):
+        # What lies beside `train` and `test` belongs to neither.
         chosen = [name for name in names if name.parts[0] == split]
         names = [name for name in names if name.parts[0] in _SPLITS]
         class_at = 1  # train/cat/1.png
     else:
+        # By hash, not by name: names are often sorted by class or by date.
         test = set(sorted(names, key=_hash)[::10])
         chosen = [name for name in names if (name in test) == (split == "test")]
         class_at = 0  # cat/1.png
@@ -302,9 +321,13 @@ def _load_folder(folder, split, size, channels):
     classes = sorted({name.parts[class_at:-1][:1] for name in names})
     labels = [classes.index(name.parts[class_at:-1][:1]) for name in chosen]
     paths = [folder / name for name in chosen]
+
+    def read(path):
+        return image_files.fit(image_files.decode(path), size)
+
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside Python's lock
-        images = list(pool.map(lambda path: _fit(_decode(path), size), paths))
-    return _stack(images, paths, channels), np.array(labels, "int64")
+        images = list(pool.map(read, paths))
+    return image_files.stack(images, paths, channels), np.array(labels, "int64")
 
 
 def _hash(name):
@@ -315,73 +338,3 @@ def _no_split(name, split, splits):
     return ValueError(
         f"{str(name)!r} has no split {split!r}. Use one of: {', '.join(splits)}."
     )
-
-
-def _decode(path):
-    """Returns an image file as uint8 `(height, width, 1 or 3)`, upright and opaque."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-            image = ImageOps.exif_transpose(image)
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        Image.DecompressionBombError,
-    ) as e:
-        raise ValueError(
-            f"{str(path)!r} cannot be read as an image ({e}). Replace or remove it."
-        ) from e
-    if image.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion clips
-        return _to_uint8(np.asarray(image).astype("uint16")[..., None], path)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return np.asarray(Image.alpha_composite(white, image).convert("RGB"))
-    grey = image.mode in ("1", "L")
-    pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    return pixels[..., None] if grey else pixels
-
-
-def _to_uint8(pixels, source):
-    if pixels.dtype == np.uint16:
-        return np.round(pixels / 257.0).astype("uint8")  # 65,535 becomes 255
-    if pixels.dtype == np.bool_:
-        return pixels * np.uint8(255)
-    if pixels.dtype != np.uint8:
-        raise ValueError(
-            f"{str(source)!r} needs images of type uint8, uint16 or bool. Received: "
-            f"{pixels.dtype}."
-        )
-    return pixels
-
-
-def _fit(pixels, size):
-    """Crops around the centre to the shape of `size`, then resamples."""
-    if size is None or pixels.shape[:2] == size:
-        return pixels
-    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-    fitted = np.asarray(ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS))
-    return fitted.reshape(*size, pixels.shape[-1])
-
-
-def _stack(images, names, channels):
-    """Returns one array of images that must agree in size, given equal channels."""
-    for image, name in zip(images, names, strict=True):
-        if image.shape[:2] != images[0].shape[:2]:
-            raise ValueError(
-                "Images of different sizes need size=. Received (height, width): "
-                f"{str(names[0])!r} of {images[0].shape[:2]}, {str(name)!r} of "
-                f"{image.shape[:2]}."
-            )
-    channels = channels or max(image.shape[-1] for image in images)
-    return np.stack([_recolour(image, channels) for image in images])
-
-
-def _recolour(pixels, channels):
-    if pixels.shape[-1] == channels:
-        return pixels
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=-1)
-    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]

@@ -9,6 +9,19 @@ from typing import NamedTuple
 import numpy as np
 
 
+class Coverage(NamedTuple):
+    """What a sample covers of a mixture.
+
+    Attributes:
+        modes: How many modes the sample covers.
+        quality: Share of high-quality points: those within three standard deviations
+            of a mode's centre. Of real points it is 0.989.
+    """
+
+    modes: int
+    quality: float
+
+
 class Mixture(NamedTuple):
     """Equal Gaussians around known centres.
 
@@ -20,33 +33,37 @@ class Mixture(NamedTuple):
     centres: np.ndarray
     stddev: float
 
-    def draw(self, count, seed=0):
-        """Returns `(count, 2)` float32 points."""
+    def sample(self, count, seed=0):
+        """Samples `(count, 2)` float32 points; the same seed gives the same."""
         rng = np.random.default_rng(seed)
-        centres = self.centres[rng.integers(len(self.centres), size=count)]
+        modes = rng.integers(len(self.centres), size=count)  # (count,)
+        centres = self.centres[modes]  # (count, 2)
         return (centres + self.stddev * rng.normal(size=(count, 2))).astype("float32")
 
     def nearest(self, points):
         """Returns `(modes, distances)` of points: the nearest centre, how far it is."""
-        gaps = np.linalg.norm(points[:, None] - self.centres, axis=-1)
+        gaps = points[:, None] - self.centres  # (count, modes, 2)
+        gaps = np.linalg.norm(gaps, axis=-1)  # (count, modes)
         modes = gaps.argmin(axis=1)
         return modes, gaps[np.arange(len(points)), modes]
 
     def coverage(self, points, minimum=20):
-        """Counts covered modes and good points.
+        """Counts the modes that a sample covers and its high-quality points.
 
         Args:
-            points: `(count, 2)`.
-            minimum: Good points from which on a mode counts as covered.
+            points: `(count, 2)`, the sample.
+            minimum: High-quality points from which on a mode counts as covered.
 
         Returns:
-            `(covered, quality)`: modes, and the share of points within three standard
-            deviations of a centre; of real points it is 0.989.
+            A `Coverage`.
+
+        Source:
+            PacGAN, section 4.2, for the three standard deviations.
         """
         modes, distances = self.nearest(points)
-        good = distances <= 3.0 * self.stddev
-        counts = np.bincount(modes[good], minlength=len(self.centres))
-        return int((counts >= minimum).sum()), float(good.mean())
+        near = distances <= 3.0 * self.stddev  # (count,)
+        counts = np.bincount(modes[near], minlength=len(self.centres))  # (modes,)
+        return Coverage(int((counts >= minimum).sum()), float(near.mean()))
 
 
 def ring(modes=8, radius=2.0, stddev=0.02):
