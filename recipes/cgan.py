@@ -106,7 +106,7 @@ def evaluate(model, config):
 
     Returns:
         `{metric: value}`: the quality of samples against test images
-        (`zoo.experiment.quality`), and per class what `quality.measure_classes` finds.
+        (`zoo.experiment.quality`), and per class what `quality.score_classes` finds.
     """
     train, _, test = images.splits(config.data, config.size, config.channels)
     return measure(model, train, test, config.data)
@@ -114,8 +114,8 @@ def evaluate(model, config):
 
 def measure(model, train, test, dataset):
     """Does the work of `evaluate` on images and labels already loaded."""
-    results = quality.measure(model, test[0], dataset)
-    return results | quality.measure_classes(model, test, train, dataset)
+    results = quality.score(model, test[0], dataset)
+    return results | quality.score_classes(model, test, train, dataset)
 
 
 def examples(model, config, count=100):

@@ -116,7 +116,7 @@ def evaluate(model, config):
     """
     settings = {"size": config.size, "channels": config.channels}
     test, _ = images.load(config.data, "test", **settings)
-    return quality.measure(model, test, config.data)
+    return quality.score(model, test, config.data)
 
 
 def examples(model, config, count=100):
@@ -187,7 +187,7 @@ def train(recipe, config, build, draw, batch_size):
     )
     return run.conclude(
         model,
-        measure=lambda model: quality.measure(model, test, config.data),
+        measure=lambda model: quality.score(model, test, config.data),
         draw=lambda model: draw(model, run.directory),
         examples=lambda model: examples(model, config),
         protocol=PROTOCOL,

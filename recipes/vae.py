@@ -156,7 +156,7 @@ def measure(model, test, dataset):
         )
         metrics |= {name: parts[name] for name in ("mutual_information", "marginal_kl")}
     metrics = {name: round(float(value), 4) for name, value in metrics.items()}
-    return metrics | quality.measure(model, test, dataset)
+    return metrics | quality.score(model, test, dataset)
 
 
 def examples(model, config, count=100):

@@ -254,13 +254,13 @@ class TestKernel:
         assert blocked == pytest.approx(whole, rel=1e-11)
 
     def test_equal_distributions_are_zero_on_average(self):
-        draws = [
+        values = [
             metrics.kernel_distance_unbiased(
                 *np.random.default_rng(s).normal(size=(2, 20, 3))
             )
             for s in range(300)
         ]
-        assert abs(np.mean(draws)) < 3 * np.std(draws) / np.sqrt(300)
+        assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(300)
 
     def test_same_seed_same_subsets(self):
         real, fake = features(60, 4), features(50, 4, seed=1)
@@ -669,12 +669,12 @@ class TestConfidenceInterval:
         def prdc(real, fake):
             return metrics.prdc(real, fake, k=5)
 
-        def draw(seed):
+        def fresh_pair(seed):
             return features(300, 2, seed), features(300, 2, seed + 1000) + 0.7
 
-        fresh = [prdc(*draw(seed)) for seed in range(100)]
+        fresh = [prdc(*fresh_pair(seed)) for seed in range(100)]
         found = [
-            metrics.confidence_interval(prdc, *draw(seed), resamples=50)
+            metrics.confidence_interval(prdc, *fresh_pair(seed), resamples=50)
             for seed in range(8)
         ]
         for name in fresh[0]:

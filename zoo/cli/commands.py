@@ -148,8 +148,8 @@ def evaluate(
             generative(model, source)
             shape = {name: config.get(name) for name in ("size", "channels")}
             reals, _ = images.load(config["data"], "test", **shape)
-            fakes = quality.draw(model, min(count, len(reals)))
-            extractor = extractor or quality.CLASSIFIERS.get(config["data"], "")
+            fakes = quality.sample(model, min(count, len(reals)))
+            extractor = extractor or quality.classifier_of(config["data"])
         else:
             reals, fakes = (images.load(d, "all", size=size)[0] for d in (real, fake))
         if source and not extractor:  # as after training
@@ -268,7 +268,7 @@ def sample(
         if not hasattr(model, "condition_dim"):
             raise WrongUse(f"{source} draws no classes: leave --label out.")
         asked["conditions"] = [label] * count
-    images = quality.draw(model, count, seed=seed, **asked)
+    images = quality.sample(model, count, seed=seed, **asked)
     if out.suffix:
         pictures.write_grid(out, images)
     else:

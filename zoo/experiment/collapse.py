@@ -11,7 +11,7 @@ from zoo.metrics import diversity, mode_coverage
 class CollapseWatch(keras.callbacks.Callback):
     """Says in plain words when an adversarial game goes wrong, and can end it.
 
-    After every epoch, or every so many steps, it draws samples and looks for
+    After every epoch, or every so many steps, it samples the model and looks for
 
     - complete collapse: all samples of one class, or hardly any difference in them;
     - partial collapse: classes missing, or less than half of the real diversity;
@@ -24,7 +24,7 @@ class CollapseWatch(keras.callbacks.Callback):
         extract: `examples -> (features, logits)`, as an extractor's `extract` gives
             them; without logits (`None`) classes are not looked for.
         real: Examples to compare with.
-        draw: `model -> examples`, a thousand or more.
+        sample: `model -> examples`, a thousand or more.
         every: Steps from one look to the next; `None` looks after each epoch.
         action: `"warn"`, `"stop"` (after `patience` bad looks in a row), or
             `"restore"`: stop and put back the weights of `best`.
@@ -58,7 +58,7 @@ class CollapseWatch(keras.callbacks.Callback):
     PARTIAL, COMPLETE = 0.5, 0.05  # of the real diversity
 
     def __init__(
-        self, extract, real, draw, every=None, action="warn", patience=3, best=None
+        self, extract, real, sample, every=None, action="warn", patience=3, best=None
     ):
         super().__init__()
         if action not in ("warn", "stop", "restore"):
@@ -71,7 +71,7 @@ class CollapseWatch(keras.callbacks.Callback):
                 f"use. Received action={action!r}, best={best!r}."
             )
         self.extract = extract
-        self.draw = draw
+        self.sample = sample
         self.every = every
         self.action = action
         self.patience = patience
@@ -114,7 +114,7 @@ class CollapseWatch(keras.callbacks.Callback):
         logs.update(self.values)
 
     def look(self, logs):
-        """Draws and judges; prints what is wrong and acts upon it."""
+        """Samples and judges; prints what is wrong and acts upon it."""
         troubles = [*self.of_samples(), *self.of_the_game(logs)]
         for words in troubles:
             print(f"\nstep {self.step:,}: {words}")
@@ -133,7 +133,7 @@ class CollapseWatch(keras.callbacks.Callback):
 
     def of_samples(self):
         """Measures samples; yields what is wrong with them."""
-        features, logits = self.extract(np.asarray(self.draw(self.model)))
+        features, logits = self.extract(np.asarray(self.sample(self.model)))
         share = diversity(features) / self.real_diversity
         self.values = {"diversity": share}
         missing, same = [], False

@@ -105,8 +105,8 @@ def ms_ssim_diversity(images, pairs=1000, seed=0, **kwargs):
 
     Args:
         images: `(count, height, width, channels)`, at least two.
-        pairs: Pairs of two different images to draw.
-        seed: Of the draws.
+        pairs: How many pairs of two different images to take.
+        seed: Of the pairs.
         **kwargs: For `ms_ssim`: `value_range`, `scales`.
 
     Returns:

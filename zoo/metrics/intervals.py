@@ -20,7 +20,7 @@ def confidence_interval(
 ):
     """Interval that covers the sampling error of a metric.
 
-    By default every resample is a random half of each array, drawn without
+    By default every resample is a random half of each array, without
     replacement (a delete-half jackknife). The spread among halves equals, to first
     order, that of fresh samples of full size, and a half repeats no sample. The
     classical bootstrap (`replace=True`) does, and repeats ruin metrics that look at
@@ -37,8 +37,8 @@ def confidence_interval(
         level: Share of intervals that contain the value of endless samples.
         resamples: Times to evaluate the metric; 100 give an end point of the interval
             to about a tenth of its length.
-        replace: Whether to draw full-size samples with replacement instead.
-        seed: Of the draws.
+        replace: Whether to take full-size samples with replacement instead.
+        seed: Of the resamples.
 
     Returns:
         An `Interval` of floats; of a dict, a dict of them.
@@ -75,13 +75,13 @@ def confidence_interval(
 
     rng = np.random.default_rng(seed)
 
-    def draw(array):
+    def resample(array):
         if replace:
             return array[rng.integers(len(array), size=len(array))]
         return array[rng.permutation(len(array))[: len(array) // 2]]
 
     values = evaluate(*samples)
-    again = [evaluate(*map(draw, samples)) for _ in range(resamples)]
+    again = [evaluate(*map(resample, samples)) for _ in range(resamples)]
     intervals = {}
     for name, value in values.items():
         # Only the spread of the resamples is used: their mean has the bias of halves.
