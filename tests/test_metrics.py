@@ -8,9 +8,10 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from zoo import metrics
-from zoo.metrics import Moments, neighbors
+from zoo.metrics import Moments, modes, neighbors
 
 SYMMETRIC = (
     metrics.frechet_distance,
@@ -470,6 +471,26 @@ class TestDiversity:
             metrics.ms_ssim_diversity(images[0])
 
 
+class TestRepeatedShare:
+    def test_counts_twins(self):
+        rng = np.random.default_rng(0)
+        real, fake = rng.normal(size=(2, 400, 5))
+        assert metrics.repeated_share(real, fake) < 0.02
+        twins = np.repeat(fake[:100], 2, axis=0)
+        twins[::2] += 1e-4 * rng.normal(size=(100, 5))
+        both = np.concatenate([twins, fake[100:300]])
+        assert metrics.repeated_share(real, both) == pytest.approx(0.5, abs=0.02)
+
+    def test_many_fakes_beside_few_real_ones_lie_closer_and_are_no_twins(self):
+        rng = np.random.default_rng(0)
+        share = metrics.repeated_share(rng.random((20, 1)), rng.random((2000, 1)))
+        assert share < 0.5
+
+    def test_real_samples_that_repeat_themselves_say_nothing(self):
+        same = np.ones((9, 2))
+        assert metrics.repeated_share(same, same) == 0.0
+
+
 class TestModes:
     @pytest.mark.parametrize(
         "labels, collapse, covered, reverse_kl",
@@ -480,10 +501,10 @@ class TestModes:
         ],
     )
     def test_collapse_has_a_name(self, labels, collapse, covered, reverse_kl):
-        modes = metrics.mode_coverage(labels, classes=4)
-        assert (modes.collapse, modes.covered) == (collapse, covered)
-        assert modes.coverage == covered / 4
-        assert modes.reverse_kl == pytest.approx(reverse_kl, abs=1e-12)
+        found = metrics.mode_coverage(labels, classes=4)
+        assert (found.collapse, found.covered) == (collapse, covered)
+        assert found.coverage == covered / 4
+        assert found.reverse_kl == pytest.approx(reverse_kl, abs=1e-12)
 
     def test_expected_frequencies(self):
         modes = metrics.mode_coverage([0, 0, 0, 1], 2, expected=[300, 100])
@@ -500,6 +521,48 @@ class TestModes:
             metrics.mode_coverage(np.zeros((2, 3)), 3)
         with pytest.raises(ValueError, match="3 frequencies above 0"):
             metrics.mode_coverage([0], 3, expected=[1, 0, 1])
+
+
+class TestCompareClasses:
+    def test_shares_are_those_that_mistakes_were_made_of(self):
+        """Of two classes told apart in 80 % of all cases, by a calibrated classifier.
+
+        Fakes are all of the second; read one by one, a fifth of them are of the first.
+        """
+        right = np.log([0.8, 0.2])
+        real = np.array([right, right[::-1]] * 500)
+        fake = np.array([right[::-1]] * 800 + [right] * 200)
+        before, after = modes.shares(real, fake, iterations=10_000)
+        np.testing.assert_allclose(before, 0.5)
+        np.testing.assert_allclose(after, [0.0, 1.0], atol=0.02)
+        half = modes.shares(real, real)[1]
+        np.testing.assert_allclose(half, 0.5)
+
+    def test_chance_is_fishers_test(self):
+        real, fake = np.array([12, 88]), np.array([2, 98])
+        table = [[fake[0], fake[1]], [real[0], real[1]]]
+        expected = stats.fisher_exact(table, alternative="less").pvalue
+        assert modes._fewer((real, fake), 0) == pytest.approx(expected, rel=1e-9)
+
+    def test_a_few_samples_are_not_taken_for_a_collapse(self):
+        """Of ten classes, eight samples miss one at least."""
+        certain = 20.0 * np.eye(10)
+        found = metrics.compare_classes(np.tile(certain, (50, 1)), certain[:8])
+        assert (found.covered, found.collapse, found.missing) == (8, "none", ())
+
+    def test_effective_number_of_classes(self):
+        certain = 20.0 * np.eye(4)
+        found = metrics.compare_classes(
+            np.tile(certain, (5000, 1)), certain[np.repeat([0, 1, 2, 3], [7, 1, 1, 1])]
+        )
+        entropy = stats.entropy([0.7, 0.1, 0.1, 0.1])
+        assert found.entropy == pytest.approx(entropy)
+        assert found.fake_effective == pytest.approx(np.exp(entropy + 3 / 20))
+        assert found.real_effective == pytest.approx(4, rel=1e-3)
+
+    def test_refusals(self):
+        with pytest.raises(ValueError, match="same number of features"):
+            metrics.compare_classes(np.zeros((9, 3)), np.zeros((9, 4)))
 
 
 class TestPathLength:

@@ -82,6 +82,14 @@ def test_a_collapsed_generator_is_named():
     assert modes["missing"] == [0, 2] and modes["of"] == 3
 
 
+def test_one_class_beside_itself_is_no_collapse():
+    logits = np.tile([9.0, 0.0, 0.0], (40, 1))
+    outputs = Outputs(np.zeros((40, 1)), logits)
+    results = measure(outputs, outputs, "net", ("modes",))
+    modes = results["modes_net"]
+    assert (modes["value"], modes["collapse"], modes["missing"]) == (1, "none", [])
+
+
 def test_a_class_that_only_the_fakes_have_is_counted():
     real = Outputs(np.zeros((9, 1)), np.tile([9.0, 0.0], (9, 1)))
     fake = Outputs(np.zeros((9, 1)), np.tile([0.0, 9.0], (9, 1)))
