@@ -165,6 +165,33 @@ class TestFrechet:
         trace = np.cov(real, rowvar=False).trace()
         assert metrics.frechet_distance(real, fake) == pytest.approx(trace, rel=1e-9)
 
+    @pytest.mark.parametrize("count", [6, 90], ids=["factored", "full"])
+    @pytest.mark.parametrize("power", [-480, -250, 250, 498])
+    def test_extreme_features_have_a_distance(self, power, count):
+        """Powers of two round nothing, so no digit may differ; 2^498 is 8e149."""
+        real, fake = features(count, 8), features(count, 8, seed=1)
+        plain = metrics.frechet_distance(real, fake)
+        scaled = metrics.frechet_distance(real * 2.0**power, fake * 2.0**power)
+        assert scaled == pytest.approx(plain * 2.0 ** (2 * power), rel=1e-12)
+        if power < 500:
+            moments = (Moments().update(x * 2.0**power) for x in (real, fake))
+            again = metrics.frechet_distance(*moments)
+            assert again == pytest.approx(scaled, rel=1e-6)
+
+    def test_a_constant_of_1e150_by_hand(self):
+        x = np.array([[-1.0], [0.0], [1.0]])
+        y = np.array([[1.0], [3.0], [5.0]])
+        assert metrics.frechet_distance(1e150 * x, 1e150 * y) == pytest.approx(1e301)
+
+    def test_what_no_number_can_hold_is_an_error(self):
+        x = features(30, 2)
+        with pytest.raises(ValueError, match="multiply both sets by the same constant"):
+            metrics.frechet_distance(1e170 * x, 2e170 * x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = Moments().update(1e170 * x)
+        with pytest.raises(ValueError, match="These moments have overflowed"):
+            metrics.frechet_distance(moments, x)
+
     def test_infinity_removes_most_of_the_bias(self):
         rng = np.random.default_rng(0)
         real, fake = rng.normal(size=(20_000, 16)), rng.normal(size=(1000, 16))
@@ -285,13 +312,31 @@ class TestInceptionScore:
         assert metrics.inception_score(sorted_, 4)[0] == pytest.approx(1.0)
         assert metrics.inception_score(sorted_, 4, seed=0)[0] > 3.5
 
+    def test_logarithms_of_zero_are_certainties(self):
+        with np.errstate(divide="ignore"):
+            logits = np.log(np.eye(4)[[0, 1, 2, 3] * 5])
+            half = np.log([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]])
+        for dtype in ("float64", "float32", "float16"):
+            found = metrics.inception_score(logits.astype(dtype), 1)
+            assert found == pytest.approx((4.0, 0.0))
+        # Marginal 1/4, 1/2, 1/4: of entropy 1.5 log 2, each prediction of log 2.
+        found = metrics.inception_score(half, 1)[0]
+        assert found == pytest.approx(np.sqrt(2))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_other_values_than_logarithms_are_refused(self, value):
+        with pytest.raises(ValueError, match="must be finite"):
+            metrics.inception_score([[0.0, value], [0.0, 1.0]], 1)
+        with pytest.raises(ValueError, match="must be finite"):
+            metrics.inception_score([[-np.inf, -np.inf], [0.0, 1.0]], 1)
+
     def test_fewer_samples_than_splits(self):
         with pytest.raises(ValueError, match="`logits`.*10 samples. Received: 4"):
             metrics.inception_score(np.zeros((4, 3)))
 
 
 def direct_prdc(real, fake, k):
-    """The definitions, from explicit differences."""
+    """The definitions, from explicit differences; a ball holds its centre always."""
 
     def distances(a, b):
         return np.sqrt(np.square(a[:, None] - b[None]).sum(axis=-1))
@@ -299,10 +344,10 @@ def direct_prdc(real, fake, k):
     real_radii = np.sort(distances(real, real))[:, k]
     fake_radii = np.sort(distances(fake, fake))[:, k]
     between = distances(real, fake)
-    in_real = between < real_radii[:, None]
+    in_real = (between < real_radii[:, None]) | (between == 0)
     return {
         "precision": in_real.any(axis=0).mean(),
-        "recall": (between < fake_radii).any(axis=1).mean(),
+        "recall": ((between < fake_radii) | (between == 0)).any(axis=1).mean(),
         "density": in_real.sum(axis=0).mean() / k,
         "coverage": in_real.any(axis=1).mean(),
     }
@@ -367,6 +412,35 @@ class TestManifold:
         for scale in (2.0**-90, 2.0**90):
             scale = np.float32(scale)
             assert metrics.prdc(real * scale, fake * scale) == plain
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("far", [1e5, 1e9, 1e12, 1e25])
+    def test_an_outlier_moves_nothing_but_itself(self, far, dtype):
+        real, fake = np.random.default_rng(0).normal(size=(2, 500, 8)).astype(dtype)
+        real[3] = fake[7] = far
+        plain = direct_prdc(real.astype("float64"), fake.astype("float64"), 5)
+        assert plain["coverage"] > 0.9
+        assert metrics.prdc(real, fake) == pytest.approx(plain, abs=1e-12)
+
+    @pytest.mark.parametrize("block", [4096, 100])
+    def test_clusters_far_apart_keep_their_digits(self, block, monkeypatch):
+        """Half of the samples a billion spreads away: no one middle serves all."""
+        monkeypatch.setattr("zoo.metrics.checks.BLOCK", block)
+        real, fake = np.random.default_rng(0).normal(size=(2, 300, 8))
+        real[::2] += 1e9
+        fake[::2] += 1e9
+        expected = direct_prdc(real, fake, 5)
+        assert expected["coverage"] > 0.9 and expected["precision"] > 0.5
+        assert metrics.prdc(real, fake) == pytest.approx(expected, abs=1e-12)
+
+    def test_equal_sets_are_precise_and_covered_also_with_repeats(self):
+        """Each image more often than there are neighbours to look at."""
+        rows = np.repeat(np.random.default_rng(0).normal(size=(30, 6)), 9, axis=0)
+        values = metrics.prdc(rows, rows, k=5)
+        assert values.pop("density") == pytest.approx(9 / 5)
+        assert values == {"precision": 1.0, "recall": 1.0, "coverage": 1.0}
+        values = metrics.prdc(rows, rows + 1.0, k=5)
+        assert set(values.values()) == {0.0}
 
     def test_k_must_leave_a_neighbour(self):
         with pytest.raises(ValueError, match=r"number of samples \(3\). Received: k=3"):
@@ -680,11 +754,17 @@ class TestText:
         sentence = "the cat sat on the mat today"
         for metric in (metrics.bleu, metrics.chrf):
             score = metric([sentence], [sentence])
-            assert score.value == pytest.approx(100)
+            assert score.value == pytest.approx(100) and score.value <= 100
             assert "version:" in score.signature
         assert "case:mixed" in metrics.bleu([sentence], [sentence]).signature
         two = metrics.bleu([sentence], [["something else", sentence]])
         assert two.value == pytest.approx(100) and "nrefs:2" in two.signature
+
+    def test_nothing_is_better_than_perfect(self):
+        pytest.importorskip("sacrebleu")
+        for count in range(1, 40):
+            sentences = [" ".join(map(str, range(k + 4))) for k in range(count)]
+            assert metrics.bleu(sentences, sentences).value <= 100
 
     def test_refusals(self):
         pytest.importorskip("sacrebleu")
@@ -725,6 +805,22 @@ class TestConfidenceInterval:
             )
             hits += low <= 22 <= high
         assert 0.85 < hits / 200 < 0.99
+
+    def test_of_a_biased_metric_is_around_what_such_counts_give(self):
+        """The distance of N(0, I) from itself is 0; of 200 samples it is not."""
+        rng = np.random.default_rng(0)
+        fresh = [
+            metrics.frechet_distance(*rng.normal(size=(2, 200, 16))) for _ in range(200)
+        ]
+        assert min(fresh) > 0.5
+        hits = 0
+        for seed in range(100):
+            _, low, high = metrics.confidence_interval(
+                metrics.frechet_distance, *rng.normal(size=(2, 200, 16)), seed=seed
+            )
+            hits += low <= np.mean(fresh) <= high
+            assert low > 0  # so it never contains that of endless samples
+        assert hits > 85
 
     def test_is_as_wide_as_fresh_samples_spread(self):
         """Also for metrics of neighbours, and for several at once."""

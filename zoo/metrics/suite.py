@@ -105,8 +105,9 @@ def measure(
         extractor_name: Its name.
         metrics: Keys of `METRICS`.
         resamples: Times to compute each metric again, of random halves of both sets,
-            for a 95 % interval around it (`zoo.metrics.confidence_interval`); 100 are
-            usual, and cost as much as 25 to 100 times the metric.
+            for a 95 % interval around it (`zoo.metrics.confidence_interval`): of what
+            other samples of these counts would give, the bias of a Fréchet distance
+            included. 100 are usual, and cost as much as 25 to 100 times the metric.
 
     Returns:
         `{metric_extractor: {"value": ..., "real": count, "fake": count, ...}}`, with
