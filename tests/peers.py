@@ -10,6 +10,8 @@ tensorflow-gan 2.1.0    its `__init__` imports `tf.estimator`, which TensorFlow 
 torch-fidelity 0.4.0    imports torch and torchvision for its networks. Its FID and KID
                         are NumPy, of torch they use two type checks: without torch,
                         stand-ins serve. The Inception Score needs the real torch.
+clean-fid 0.1.35        imports torch for its networks; what resizes by Pillow uses
+                        none of it.
 """
 
 import contextlib
@@ -41,6 +43,17 @@ def torch_fidelity(name):
         modules["torch"] = mock.MagicMock(is_tensor=lambda x: isinstance(x, Tensor))
     with _standing_in(modules):
         return importlib.import_module(f"torch_fidelity.metric_{name}")
+
+
+def clean_fid():
+    """Returns `cleanfid.resize`, with or without torch."""
+    modules = _packages("cleanfid")
+    if not importlib.util.find_spec("torch"):
+        names = ("torch", "torch.nn", "torch.nn.functional", "torch.utils.data")
+        modules |= {name: mock.MagicMock() for name in names}
+        modules["torch"].utils.data.Dataset = object
+    with _standing_in(modules):
+        return importlib.import_module("cleanfid.resize")
 
 
 def _packages(name, *inner):

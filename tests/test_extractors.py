@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests import peers
 from zoo.classifier import Classifier
 from zoo.deploy import export
 from zoo.metrics import extractors, frechet_distance
@@ -62,16 +63,75 @@ def test_the_network_gets_the_range_and_channels_it_wants():
     np.testing.assert_allclose(luma, 0.299, atol=1e-3)
 
 
+def edges(side):
+    """Returns black and white pixels, beside which a bicubic filter overshoots."""
+    return 255 * np.random.RandomState(0).randint(0, 2, (side, side, 3)).astype("uint8")
+
+
+# What clean-fid 0.1.35 (with Pillow 13.0.0) makes of `edges`, the first channel:
+#     make_resizer("PIL", False, "bicubic", (5, 5))(edges(8))[..., 0].round(3)
+# from `cleanfid.resize`, by the side before and after.
+CLEAN_FID = {
+    (8, 5): [
+        [34.534, 211.944, 74.235, 0.0, 160.109],
+        [112.635, 240.325, 112.92, 73.795, 54.678],
+        [46.882, 129.352, 197.377, 156.398, 36.989],
+        [219.793, 164.371, 239.711, 178.975, 157.141],
+        [199.243, 120.253, 182.317, 134.174, 103.423],
+    ],
+    (4, 7): [
+        [0.0, 0.0, 0.0, 138.878, 255.0, 255.0, 253.395],
+        [0.772, 0.0, 0.0, 72.613, 178.076, 242.385, 255.0],
+        [0.621, 0.0, 0.0, 0.0, 15.792, 185.005, 255.0],
+        [0.0, 43.934, 137.434, 145.43, 126.289, 115.768, 110.298],
+        [0.0, 75.903, 239.917, 255.0, 240.085, 78.492, 0.0],
+        [0.0, 26.206, 82.833, 87.09, 90.448, 143.629, 174.704],
+        [1.605, 0.0, 0.0, 0.0, 0.0, 185.985, 255.0],
+    ],
+}
+
+
+@pytest.mark.parametrize(("before", "after"), CLEAN_FID)
+def test_clean_resize_is_what_clean_fid_made(before, after):
+    image = edges(before)[None, ..., :1]
+    found = identity((after, after)).extract(image).features
+    np.testing.assert_allclose(
+        255 * found.reshape(after, after), CLEAN_FID[before, after], atol=0.02
+    )
+
+
+@pytest.mark.parametrize(("before", "after"), [(8, 5), (28, 299), (299, 32), (9, 20)])
+def test_clean_resize_is_that_of_clean_fid(before, after):
+    resizer = peers.clean_fid().make_resizer("PIL", False, "bicubic", (after, after))
+    image = edges(before)
+    found = identity((after, after)).extract(image[None]).features
+    expected = resizer(image)
+    assert expected.min() == 0.0 or before > after
+    np.testing.assert_allclose(255 * found.reshape(expected.shape), expected, atol=0.02)
+
+
 @pytest.mark.parametrize(("before", "after"), [(32, 11), (50, 25), (9, 20)])
-def test_clean_resize_is_clean_fids(before, after):
-    """Which is Pillow's bicubic filter on each channel in float, without rounding."""
+def test_clean_resize_is_pillows_filter_clipped(before, after):
+    """Its bicubic filter on each channel in float, without rounding."""
     image = pixels(before, before)
     size = (after, after)
     expected = np.asarray(
         Image.fromarray(image.astype("float32")).resize(size, Image.Resampling.BICUBIC)
     )
     found = identity(size).extract(image[None, ..., None]).features
-    np.testing.assert_allclose(255 * found.reshape(size), expected, atol=0.02)
+    np.testing.assert_allclose(
+        255 * found.reshape(size), expected.clip(0, 255), atol=0.02
+    )
+
+
+def test_features_kept_since_before_the_clipping_are_not_found(tmp_path):
+    """By their file's name, which is made of the preparation among others."""
+    image = pixels(2, 4, 4, 1)
+    extractor = identity((8, 8))
+    extractors.cached(image, extractor, tmp_path)
+    extractor.preprocessing = "size=(8, 8) channels=None range=(0.0, 1.0) clean"
+    extractors.cached(image, extractor, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_clean_resize_removes_what_the_small_image_cannot_hold():

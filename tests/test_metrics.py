@@ -8,9 +8,10 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from zoo import metrics
-from zoo.metrics import Moments, neighbors
+from zoo.metrics import Moments, modes, neighbors
 
 SYMMETRIC = (
     metrics.frechet_distance,
@@ -164,6 +165,33 @@ class TestFrechet:
         trace = np.cov(real, rowvar=False).trace()
         assert metrics.frechet_distance(real, fake) == pytest.approx(trace, rel=1e-9)
 
+    @pytest.mark.parametrize("count", [6, 90], ids=["factored", "full"])
+    @pytest.mark.parametrize("power", [-480, -250, 250, 498])
+    def test_extreme_features_have_a_distance(self, power, count):
+        """Powers of two round nothing, so no digit may differ; 2^498 is 8e149."""
+        real, fake = features(count, 8), features(count, 8, seed=1)
+        plain = metrics.frechet_distance(real, fake)
+        scaled = metrics.frechet_distance(real * 2.0**power, fake * 2.0**power)
+        assert scaled == pytest.approx(plain * 2.0 ** (2 * power), rel=1e-12)
+        if power < 500:
+            moments = (Moments().update(x * 2.0**power) for x in (real, fake))
+            again = metrics.frechet_distance(*moments)
+            assert again == pytest.approx(scaled, rel=1e-6)
+
+    def test_a_constant_of_1e150_by_hand(self):
+        x = np.array([[-1.0], [0.0], [1.0]])
+        y = np.array([[1.0], [3.0], [5.0]])
+        assert metrics.frechet_distance(1e150 * x, 1e150 * y) == pytest.approx(1e301)
+
+    def test_what_no_number_can_hold_is_an_error(self):
+        x = features(30, 2)
+        with pytest.raises(ValueError, match="multiply both sets by the same constant"):
+            metrics.frechet_distance(1e170 * x, 2e170 * x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = Moments().update(1e170 * x)
+        with pytest.raises(ValueError, match="These moments have overflowed"):
+            metrics.frechet_distance(moments, x)
+
     def test_infinity_removes_most_of_the_bias(self):
         rng = np.random.default_rng(0)
         real, fake = rng.normal(size=(20_000, 16)), rng.normal(size=(1000, 16))
@@ -254,13 +282,13 @@ class TestKernel:
         assert blocked == pytest.approx(whole, rel=1e-11)
 
     def test_equal_distributions_are_zero_on_average(self):
-        draws = [
+        values = [
             metrics.kernel_distance_unbiased(
                 *np.random.default_rng(s).normal(size=(2, 20, 3))
             )
             for s in range(300)
         ]
-        assert abs(np.mean(draws)) < 3 * np.std(draws) / np.sqrt(300)
+        assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(300)
 
     def test_same_seed_same_subsets(self):
         real, fake = features(60, 4), features(50, 4, seed=1)
@@ -284,13 +312,31 @@ class TestInceptionScore:
         assert metrics.inception_score(sorted_, 4)[0] == pytest.approx(1.0)
         assert metrics.inception_score(sorted_, 4, seed=0)[0] > 3.5
 
+    def test_logarithms_of_zero_are_certainties(self):
+        with np.errstate(divide="ignore"):
+            logits = np.log(np.eye(4)[[0, 1, 2, 3] * 5])
+            half = np.log([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]])
+        for dtype in ("float64", "float32", "float16"):
+            found = metrics.inception_score(logits.astype(dtype), 1)
+            assert found == pytest.approx((4.0, 0.0))
+        # Marginal 1/4, 1/2, 1/4: of entropy 1.5 log 2, each prediction of log 2.
+        found = metrics.inception_score(half, 1)[0]
+        assert found == pytest.approx(np.sqrt(2))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_other_values_than_logarithms_are_refused(self, value):
+        with pytest.raises(ValueError, match="must be finite"):
+            metrics.inception_score([[0.0, value], [0.0, 1.0]], 1)
+        with pytest.raises(ValueError, match="must be finite"):
+            metrics.inception_score([[-np.inf, -np.inf], [0.0, 1.0]], 1)
+
     def test_fewer_samples_than_splits(self):
         with pytest.raises(ValueError, match="`logits`.*10 samples. Received: 4"):
             metrics.inception_score(np.zeros((4, 3)))
 
 
 def direct_prdc(real, fake, k):
-    """The definitions, from explicit differences."""
+    """The definitions, from explicit differences; a ball holds its centre always."""
 
     def distances(a, b):
         return np.sqrt(np.square(a[:, None] - b[None]).sum(axis=-1))
@@ -298,10 +344,10 @@ def direct_prdc(real, fake, k):
     real_radii = np.sort(distances(real, real))[:, k]
     fake_radii = np.sort(distances(fake, fake))[:, k]
     between = distances(real, fake)
-    in_real = between < real_radii[:, None]
+    in_real = (between < real_radii[:, None]) | (between == 0)
     return {
         "precision": in_real.any(axis=0).mean(),
-        "recall": (between < fake_radii).any(axis=1).mean(),
+        "recall": ((between < fake_radii) | (between == 0)).any(axis=1).mean(),
         "density": in_real.sum(axis=0).mean() / k,
         "coverage": in_real.any(axis=1).mean(),
     }
@@ -366,6 +412,35 @@ class TestManifold:
         for scale in (2.0**-90, 2.0**90):
             scale = np.float32(scale)
             assert metrics.prdc(real * scale, fake * scale) == plain
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("far", [1e5, 1e9, 1e12, 1e25])
+    def test_an_outlier_moves_nothing_but_itself(self, far, dtype):
+        real, fake = np.random.default_rng(0).normal(size=(2, 500, 8)).astype(dtype)
+        real[3] = fake[7] = far
+        plain = direct_prdc(real.astype("float64"), fake.astype("float64"), 5)
+        assert plain["coverage"] > 0.9
+        assert metrics.prdc(real, fake) == pytest.approx(plain, abs=1e-12)
+
+    @pytest.mark.parametrize("block", [4096, 100])
+    def test_clusters_far_apart_keep_their_digits(self, block, monkeypatch):
+        """Half of the samples a billion spreads away: no one middle serves all."""
+        monkeypatch.setattr("zoo.metrics.checks.BLOCK", block)
+        real, fake = np.random.default_rng(0).normal(size=(2, 300, 8))
+        real[::2] += 1e9
+        fake[::2] += 1e9
+        expected = direct_prdc(real, fake, 5)
+        assert expected["coverage"] > 0.9 and expected["precision"] > 0.5
+        assert metrics.prdc(real, fake) == pytest.approx(expected, abs=1e-12)
+
+    def test_equal_sets_are_precise_and_covered_also_with_repeats(self):
+        """Each image more often than there are neighbours to look at."""
+        rows = np.repeat(np.random.default_rng(0).normal(size=(30, 6)), 9, axis=0)
+        values = metrics.prdc(rows, rows, k=5)
+        assert values.pop("density") == pytest.approx(9 / 5)
+        assert values == {"precision": 1.0, "recall": 1.0, "coverage": 1.0}
+        values = metrics.prdc(rows, rows + 1.0, k=5)
+        assert set(values.values()) == {0.0}
 
     def test_k_must_leave_a_neighbour(self):
         with pytest.raises(ValueError, match=r"number of samples \(3\). Received: k=3"):
@@ -470,6 +545,26 @@ class TestDiversity:
             metrics.ms_ssim_diversity(images[0])
 
 
+class TestRepeatedShare:
+    def test_counts_twins(self):
+        rng = np.random.default_rng(0)
+        real, fake = rng.normal(size=(2, 400, 5))
+        assert metrics.repeated_share(real, fake) < 0.02
+        twins = np.repeat(fake[:100], 2, axis=0)
+        twins[::2] += 1e-4 * rng.normal(size=(100, 5))
+        both = np.concatenate([twins, fake[100:300]])
+        assert metrics.repeated_share(real, both) == pytest.approx(0.5, abs=0.02)
+
+    def test_many_fakes_beside_few_real_ones_lie_closer_and_are_no_twins(self):
+        rng = np.random.default_rng(0)
+        share = metrics.repeated_share(rng.random((20, 1)), rng.random((2000, 1)))
+        assert share < 0.5
+
+    def test_real_samples_that_repeat_themselves_say_nothing(self):
+        same = np.ones((9, 2))
+        assert metrics.repeated_share(same, same) == 0.0
+
+
 class TestModes:
     @pytest.mark.parametrize(
         "labels, collapse, covered, reverse_kl",
@@ -480,10 +575,10 @@ class TestModes:
         ],
     )
     def test_collapse_has_a_name(self, labels, collapse, covered, reverse_kl):
-        modes = metrics.mode_coverage(labels, classes=4)
-        assert (modes.collapse, modes.covered) == (collapse, covered)
-        assert modes.coverage == covered / 4
-        assert modes.reverse_kl == pytest.approx(reverse_kl, abs=1e-12)
+        found = metrics.mode_coverage(labels, classes=4)
+        assert (found.collapse, found.covered) == (collapse, covered)
+        assert found.coverage == covered / 4
+        assert found.reverse_kl == pytest.approx(reverse_kl, abs=1e-12)
 
     def test_expected_frequencies(self):
         modes = metrics.mode_coverage([0, 0, 0, 1], 2, expected=[300, 100])
@@ -500,6 +595,48 @@ class TestModes:
             metrics.mode_coverage(np.zeros((2, 3)), 3)
         with pytest.raises(ValueError, match="3 frequencies above 0"):
             metrics.mode_coverage([0], 3, expected=[1, 0, 1])
+
+
+class TestCompareClasses:
+    def test_shares_are_those_that_mistakes_were_made_of(self):
+        """Of two classes told apart in 80 % of all cases, by a calibrated classifier.
+
+        Fakes are all of the second; read one by one, a fifth of them are of the first.
+        """
+        right = np.log([0.8, 0.2])
+        real = np.array([right, right[::-1]] * 500)
+        fake = np.array([right[::-1]] * 800 + [right] * 200)
+        before, after = modes.shares(real, fake, iterations=10_000)
+        np.testing.assert_allclose(before, 0.5)
+        np.testing.assert_allclose(after, [0.0, 1.0], atol=0.02)
+        half = modes.shares(real, real)[1]
+        np.testing.assert_allclose(half, 0.5)
+
+    def test_chance_is_fishers_test(self):
+        real, fake = np.array([12, 88]), np.array([2, 98])
+        table = [[fake[0], fake[1]], [real[0], real[1]]]
+        expected = stats.fisher_exact(table, alternative="less").pvalue
+        assert modes._fewer((real, fake), 0) == pytest.approx(expected, rel=1e-9)
+
+    def test_a_few_samples_are_not_taken_for_a_collapse(self):
+        """Of ten classes, eight samples miss one at least."""
+        certain = 20.0 * np.eye(10)
+        found = metrics.compare_classes(np.tile(certain, (50, 1)), certain[:8])
+        assert (found.covered, found.collapse, found.missing) == (8, "none", ())
+
+    def test_effective_number_of_classes(self):
+        certain = 20.0 * np.eye(4)
+        found = metrics.compare_classes(
+            np.tile(certain, (5000, 1)), certain[np.repeat([0, 1, 2, 3], [7, 1, 1, 1])]
+        )
+        entropy = stats.entropy([0.7, 0.1, 0.1, 0.1])
+        assert found.entropy == pytest.approx(entropy)
+        assert found.fake_effective == pytest.approx(np.exp(entropy + 3 / 20))
+        assert found.real_effective == pytest.approx(4, rel=1e-3)
+
+    def test_refusals(self):
+        with pytest.raises(ValueError, match="same number of features"):
+            metrics.compare_classes(np.zeros((9, 3)), np.zeros((9, 4)))
 
 
 class TestPathLength:
@@ -617,11 +754,17 @@ class TestText:
         sentence = "the cat sat on the mat today"
         for metric in (metrics.bleu, metrics.chrf):
             score = metric([sentence], [sentence])
-            assert score.value == pytest.approx(100)
+            assert score.value == pytest.approx(100) and score.value <= 100
             assert "version:" in score.signature
         assert "case:mixed" in metrics.bleu([sentence], [sentence]).signature
         two = metrics.bleu([sentence], [["something else", sentence]])
         assert two.value == pytest.approx(100) and "nrefs:2" in two.signature
+
+    def test_nothing_is_better_than_perfect(self):
+        pytest.importorskip("sacrebleu")
+        for count in range(1, 40):
+            sentences = [" ".join(map(str, range(k + 4))) for k in range(count)]
+            assert metrics.bleu(sentences, sentences).value <= 100
 
     def test_refusals(self):
         pytest.importorskip("sacrebleu")
@@ -663,18 +806,34 @@ class TestConfidenceInterval:
             hits += low <= 22 <= high
         assert 0.85 < hits / 200 < 0.99
 
+    def test_of_a_biased_metric_is_around_what_such_counts_give(self):
+        """The distance of N(0, I) from itself is 0; of 200 samples it is not."""
+        rng = np.random.default_rng(0)
+        fresh = [
+            metrics.frechet_distance(*rng.normal(size=(2, 200, 16))) for _ in range(200)
+        ]
+        assert min(fresh) > 0.5
+        hits = 0
+        for seed in range(100):
+            _, low, high = metrics.confidence_interval(
+                metrics.frechet_distance, *rng.normal(size=(2, 200, 16)), seed=seed
+            )
+            hits += low <= np.mean(fresh) <= high
+            assert low > 0  # so it never contains that of endless samples
+        assert hits > 85
+
     def test_is_as_wide_as_fresh_samples_spread(self):
         """Also for metrics of neighbours, and for several at once."""
 
         def prdc(real, fake):
             return metrics.prdc(real, fake, k=5)
 
-        def draw(seed):
+        def fresh_pair(seed):
             return features(300, 2, seed), features(300, 2, seed + 1000) + 0.7
 
-        fresh = [prdc(*draw(seed)) for seed in range(100)]
+        fresh = [prdc(*fresh_pair(seed)) for seed in range(100)]
         found = [
-            metrics.confidence_interval(prdc, *draw(seed), resamples=50)
+            metrics.confidence_interval(prdc, *fresh_pair(seed), resamples=50)
             for seed in range(8)
         ]
         for name in fresh[0]:

@@ -175,7 +175,7 @@ def test_shipped_gans_measure_as_their_cards_say(name):
     """As the VAE; the distance of fewer images is larger, by a few hundredths here."""
     test, _ = images.load("embedded", "test")
     model = presets.load(f"{name}_fashion_mnist")
-    found = quality.measure(model, test, "embedded")
+    found = quality.score(model, test, "embedded")
     card = presets.card(f"{name}_fashion_mnist")["metrics"]["best"]
     fid = "fid_classifier_fashion_mnist"
     assert found[fid] == pytest.approx(card[fid], rel=0.1, abs=0.1)

@@ -87,6 +87,16 @@ def load(data, split, *, size=None, channels=None, data_dir=None):
     )
 
 
+class ImageSplits(Splits):
+    """Training, validation and test images, each `(images, labels)`."""
+
+    @functools.cached_property
+    def classes(self):
+        """Number of classes: one more than the largest label of the training images."""
+        _, labels = self.train
+        return int(labels.max()) + 1
+
+
 def splits(name, size=None, channels=None, share=0.05):
     """Returns what a run needs: images to train, to validate and to test with.
 
@@ -128,7 +138,7 @@ def splits(name, size=None, channels=None, share=0.05):
 
     # What others have divided is theirs to vouch for; a folder is the user's own.
     folder = name != "embedded" and not _is_of_tfds(name)
-    return Splits(read, identify=identify if folder else None, name=str(name))
+    return ImageSplits(read, identify=identify if folder else None, name=str(name))
 
 
 def batches(

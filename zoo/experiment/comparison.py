@@ -98,7 +98,7 @@ def compare(
 
 
 def write_prd(path, curve):
-    """Draws a list of (recall, precision), as `measure` returns it, as a PNG file."""
+    """Plots a list of (recall, precision), as `measure` returns it, as a PNG file."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4, 4), dpi=150, layout="constrained")
@@ -118,7 +118,7 @@ def write_prd(path, curve):
 def write_neighbors(
     path, real, fake, real_features, fake_features, value_range=None, rows=10, k=5
 ):
-    """Draws fakes, each followed by the real images nearest to it in feature space.
+    """Shows fakes, each followed by the real images nearest to it in feature space.
 
     A fake that looks the same as its first neighbour was memorised.
 

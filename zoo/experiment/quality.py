@@ -1,6 +1,6 @@
 """How good a generative model's samples are, by the features of its data.
 
-    results = negative_elbo_and_such | quality.measure(model, test, "fashion_mnist")
+    results = losses | quality.score(model, test_images, "fashion_mnist")
 
 A loss compares a model with others of its kind; these numbers compare any two models of
 one data set, so each recipe of a model that has `sample(count, seed=...)` adds them to
@@ -11,15 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.deploy import presets
+from zoo.experiment.classifiers import classifier_of
 from zoo.experiment.collapse import CollapseWatch
 from zoo.metrics import density_coverage, extractors, frechet_distance, streaming, suite
-
-#: Data set: the preset whose features its images and samples are compared by.
-CLASSIFIERS = {
-    "embedded": "classifier_fashion_mnist",
-    "fashion_mnist": "classifier_fashion_mnist",
-    "mnist": "classifier_mnist",
-}
 
 #: Held-out images below which their distance tells a good epoch from a bad one about
 #: as well as a coin.
@@ -53,43 +47,43 @@ def extractor_of(dataset, shelf=presets.SHELF):
         The `zoo.metrics.extractors.Extractor` of their classifier or, without one, as
         for a user's own folder, `pixels_8x8`: the image itself, reduced.
     """
-    name = CLASSIFIERS.get(dataset)
-    if name in presets.names(shelf):
+    name = classifier_of(dataset, shelf)
+    if name:
         return extractors.of_model(presets.load(name, shelf), name)
     return extractors.Extractor("pixels_8x8", pixels)
 
 
 def pixels(images):
     """Returns images as rows of `8 * 8 * channels` means over an area."""
-    small = tf.image.resize(images, (8, 8), "area")
+    small = tf.image.resize(images, (8, 8), "area")  # (batch, 8, 8, channels)
     return tf.reshape(small, (tf.shape(small)[0], 64 * images.shape[-1]))
 
 
-def measure(model, test, dataset, shelf=presets.SHELF):
-    """Draws samples of a model and compares them with test images.
+def score(model, test_images, dataset, shelf=presets.SHELF):
+    """Samples a model and compares the samples with test images.
 
     Args:
         model: Any model with `sample(count, seed=...)`, giving images in [0, 1].
-        test: `(count, height, width, channels)`, uint8 or floats in [0, 1]; the first
-            10,000 count.
+        test_images: `(count, height, width, channels)`, uint8 or floats in [0, 1]; the
+            first 10,000 count.
         dataset: The images' name, as recipes know it.
         shelf: Directory of presets.
 
     Returns:
-        As `sample_quality`; nothing if there are too few test images for it.
+        As `score_samples`; nothing if there are too few test images for it.
 
     Example:
-        >>> measure(model, test, "photos/")["fid_pixels_8x8"]
+        >>> score(model, test_images, "photos/")["fid_pixels_8x8"]
         3.217
     """
-    real = test[:10_000]
-    if len(real) <= 5:
+    real = test_images[:10_000]
+    if len(real) <= 5:  # the fifth neighbour of an image is a sixth one
         return {}
-    return sample_quality(real, draw(model, len(real)), extractor_of(dataset, shelf))
+    return score_samples(real, sample(model, len(real)), extractor_of(dataset, shelf))
 
 
-def measure_classes(model, test, train, dataset, shelf=presets.SHELF):
-    """Draws samples of each class and compares them with real ones of that class.
+def score_classes(model, test, train, dataset, shelf=presets.SHELF):
+    """Samples each class of a model and compares it with real images of that class.
 
     Args:
         model: A conditional model with `sample(count, conditions, seed=...)`.
@@ -104,16 +98,16 @@ def measure_classes(model, test, train, dataset, shelf=presets.SHELF):
         order of the classes, `accuracy`, `fid` and `covered`, as text. Nothing if no
         classifier of these images is on the shelf.
     """
-    extractor = extractor_of(dataset, shelf)
-    name = extractor.name
-    if name not in CLASSIFIERS.values():
+    if not classifier_of(dataset, shelf):
         return {}
+    extractor = extractor_of(dataset, shelf)
     rows = []
     for label in range(model.condition_dim):
         real, other = (x[y == label][:1000] for x, y in (test, train))
         asked = np.full(len(real), label)
         fake = np.asarray(model.sample(len(real), asked, seed=label))
         real, fake, other = (extractor.extract(x) for x in (real, fake, other))
+        # Of few test images even a perfect model covers some only: hence the share.
         covered, possible = (
             density_coverage(real.features, x.features)[1] for x in (fake, other)
         )
@@ -125,10 +119,34 @@ def measure_classes(model, test, train, dataset, shelf=presets.SHELF):
             }
         )
     accuracy = float(np.mean([row["accuracy"] for row in rows]))
+    name = extractor.name
     return {f"class_accuracy_{name}": round(accuracy, 4)} | {
         f"{key}_by_class_{name}": " ".join(f"{row[key]:.3g}" for row in rows)
         for key in rows[0]
     }
+
+
+def score_samples(real, fake, extractor):
+    """Compares two sets of images by the usual metrics.
+
+    Args:
+        real: `(count, height, width, channels)`, uint8 or floats in [0, 1].
+        fake: The same; sizes and counts may differ.
+        extractor: A `zoo.metrics.extractors.Extractor`.
+
+    Returns:
+        `{metric_extractor: float}`, to four digits: `fid`, `kid`, `precision`,
+        `recall`, `density`, `coverage` and, if the extractor is a classifier, `modes`
+        (classes covered) and `reverse_kl` (nats).
+
+    Raises:
+        ValueError: If a value leaves the range or is NaN, or if there are 5 images or
+            fewer.
+    """
+    outputs = [extractor.extract(np.asarray(images)) for images in (real, fake)]
+    metrics = METRICS if outputs[1].logits is not None else METRICS[:-1]
+    results = suite.measure(*outputs, extractor.name, metrics)
+    return {name: float(f"{entry['value']:.4g}") for name, entry in results.items()}
 
 
 def watch(real, dataset, shelf=presets.SHELF):
@@ -152,45 +170,22 @@ def watch(real, dataset, shelf=presets.SHELF):
     # Many, where real ones are few: then at least the fakes' part is not chance.
     count = max(len(real), 2000)
     callbacks = [
-        streaming.Evaluate(real, extractor, lambda model: draw(model, count)),
-        CollapseWatch(extractor.extract, real, lambda model: draw(model, 1000)),
+        streaming.Evaluate(real, extractor, lambda model: sample(model, count)),
+        CollapseWatch(extractor.extract, real, lambda model: sample(model, 1000)),
     ]
     return callbacks, f"fid_{extractor.name}"
 
 
-def sample_quality(real, fake, extractor):
-    """Compares two sets of images by the usual metrics.
-
-    Args:
-        real: `(count, height, width, channels)`, uint8 or floats in [0, 1].
-        fake: The same; sizes and counts may differ.
-        extractor: A `zoo.metrics.extractors.Extractor`.
-
-    Returns:
-        `{metric_extractor: float}`, to four digits: `fid`, `kid`, `precision`,
-        `recall`, `density`, `coverage` and, if the extractor is a classifier, `modes`
-        (classes covered) and `reverse_kl` (nats).
-
-    Raises:
-        ValueError: If a value leaves the range or is NaN, or if there are 5 images or
-            fewer.
-    """
-    outputs = [extractor.extract(np.asarray(images)) for images in (real, fake)]
-    metrics = METRICS if outputs[1].logits is not None else METRICS[:-1]
-    results = suite.measure(*outputs, extractor.name, metrics)
-    return {name: float(f"{entry['value']:.4g}") for name, entry in results.items()}
-
-
-def draw(model, count, seed=0, conditions=None, batch_size=500):
-    """Draws samples of a model.
+def sample(model, count, seed=0, conditions=None, batch_size=500):
+    """Samples a model in batches, as many images as wanted.
 
     Args:
         model: Any model with `sample(count, seed=...)`.
         count: Number of samples.
-        seed: Integer; the same one draws the same samples.
+        seed: Integer; the same one gives the same samples.
         conditions: Of a conditional model, `count` of them; each class in turn by
             default.
-        batch_size: Samples drawn at once.
+        batch_size: Samples made at once.
 
     Returns:
         `(count, height, width, channels)`, clipped to [0, 1] as pictures show them.
@@ -203,5 +198,6 @@ def draw(model, count, seed=0, conditions=None, batch_size=500):
         asked = {}
         if conditions is not None:
             asked["conditions"] = conditions[start : start + size]
+        # A seed for each part, or all parts would be the same images.
         parts.append(np.asarray(model.sample(size, seed=seed + start, **asked)))
     return np.concatenate(parts).clip(0.0, 1.0)

@@ -9,7 +9,12 @@ SciPy; importing this package imports no TensorFlow.
 One family a file: read `frechet` for the distance, `manifold` for precision and recall.
 """
 
-from zoo.metrics.diversity import diversity, hull_coverage, ms_ssim_diversity
+from zoo.metrics.diversity import (
+    diversity,
+    hull_coverage,
+    ms_ssim_diversity,
+    repeated_share,
+)
 from zoo.metrics.frechet import (
     Moments,
     frechet_distance,
@@ -20,18 +25,20 @@ from zoo.metrics.inception_score import inception_score
 from zoo.metrics.intervals import Interval, confidence_interval
 from zoo.metrics.kernel import kernel_distance, kernel_distance_unbiased
 from zoo.metrics.manifold import density_coverage, prdc, precision_recall
-from zoo.metrics.modes import Modes, mode_coverage
+from zoo.metrics.modes import Classes, Modes, compare_classes, mode_coverage
 from zoo.metrics.path_length import perceptual_path_length
 from zoo.metrics.prd import prd_curve, prd_f_scores, prd_of_histograms
 from zoo.metrics.text import bleu, chrf
 from zoo.metrics.wasserstein import sliced_wasserstein
 
 __all__ = [
+    "Classes",
     "Interval",
     "Modes",
     "Moments",
     "bleu",
     "chrf",
+    "compare_classes",
     "confidence_interval",
     "density_coverage",
     "diversity",
@@ -51,6 +58,7 @@ __all__ = [
     "prdc",
     "precision_recall",
     "psnr",
+    "repeated_share",
     "sliced_wasserstein",
     "ssim",
 ]

@@ -1,6 +1,7 @@
 """How different the samples of one set are, and how far they reach around another.
 
 diversity       mean distance between two samples
+repeated_share  share of samples that are nearly the same as another one
 hull_coverage   share of real samples within the convex hull of the fakes
 ms_ssim_diversity   mean similarity of two images: high where a model repeats itself
 """
@@ -8,7 +9,7 @@ ms_ssim_diversity   mean similarity of two images: high where a model repeats it
 import numpy as np
 from scipy import optimize
 
-from zoo.metrics import checks
+from zoo.metrics import checks, neighbors
 from zoo.metrics.image_quality import ms_ssim
 
 
@@ -46,6 +47,40 @@ def diversity(features):
             # Within a block each pair is met twice, between two blocks once.
             total += np.sqrt(squares.clip(min=0.0)).sum() * (1 if i == j else 2)
     return float(total / (len(features) * (len(features) - 1)))
+
+
+def repeated_share(real, fake, closeness=0.1):
+    """Share of fakes that have a near twin among the fakes.
+
+    A generator that repeats a few images for ever may do so in all classes and as far
+    apart as real images are: neither coverage nor `diversity` sees it.
+
+    Args:
+        real: `(count, features)` array, two samples or more: half of them have another
+            one within some distance, which says what near is.
+        fake: `(other_count, features)` array, two samples or more.
+        closeness: Share of that distance within which two fakes are twins; less where
+            fakes are more than real samples, as then they lie closer by nature.
+
+    Returns:
+        A float from 0 to 1; 0 if most real samples repeat themselves.
+
+    Raises:
+        ValueError: If there are too few samples, a value is not finite, or the numbers
+            of features differ.
+
+    Example:
+        >>> real = [[0.0], [1.0], [2.0], [3.0]]
+        >>> repeated_share(real, [[0.5], [0.5], [1.5], [2.5]])
+        0.5
+    """
+    real, fake = checks.pair(real, fake, minimum=2)
+    space = neighbors.Space(real, fake)
+    # (count,), (other_count,): squared distances to the nearest other one of the set
+    real_gaps, fake_gaps = (neighbors.kth_squares(space, x, 1) for x in (real, fake))
+    # On a line, where that is strongest, n times as many lie n times as close.
+    near = closeness * min(1.0, len(real) / len(fake))
+    return float((fake_gaps < near**2 * np.median(real_gaps)).mean())
 
 
 def hull_coverage(real, fake, components=None):
@@ -105,8 +140,8 @@ def ms_ssim_diversity(images, pairs=1000, seed=0, **kwargs):
 
     Args:
         images: `(count, height, width, channels)`, at least two.
-        pairs: Pairs of two different images to draw.
-        seed: Of the draws.
+        pairs: How many pairs of two different images to take.
+        seed: Of the pairs.
         **kwargs: For `ms_ssim`: `value_range`, `scales`.
 
     Returns:

@@ -42,15 +42,21 @@ class Outputs(NamedTuple):
 
 
 def clean(images, size):
-    """Resizes as clean-fid does: bicubic, low-pass filtered, not rounded or clipped.
+    """Resizes as clean-fid does: bicubic, low-pass filtered, clipped, not rounded.
 
     Without the filter, reducing an image keeps every n-th pixel: fine texture turns
-    into noise, on which networks and hence metrics depend.
+    into noise, on which networks and hence metrics depend. Beside an edge the bicubic
+    filter swings beyond black and white, where no network was trained.
+
+    Args:
+        images: `(batch, height, width, channels)` in [0, 1].
+        size: Height and width.
 
     Source:
         Parmar et al. 2022, https://arxiv.org/abs/2104.11222, section 3.
     """
-    return tf.image.resize(images, size, "bicubic", antialias=True)
+    resized = tf.image.resize(images, size, "bicubic", antialias=True)
+    return tf.clip_by_value(resized, 0.0, 1.0)
 
 
 def legacy_pytorch(images, size):
@@ -118,8 +124,10 @@ class Extractor:
         self.value_range = tuple(map(float, value_range))
         self.resize = resize
         self.fingerprint = fingerprint
+        # Features kept since before `clean` was clipped must not be found by it.
+        how = "clean, clipped" if resize == "clean" else resize
         self.preprocessing = (
-            f"size={self.size} channels={channels} range={self.value_range} {resize}"
+            f"size={self.size} channels={channels} range={self.value_range} {how}"
         )
         self._graph = tf.function(self._run)
 
@@ -200,9 +208,9 @@ class Extractor:
     def _run(self, images):
         """Maps images in [0, 1] to a dict of features and perhaps logits."""
         if self.channels == 3 and images.shape[-1] == 1:
-            images = tf.image.grayscale_to_rgb(images)
+            images = tf.image.grayscale_to_rgb(images)  # (batch, height, width, 3)
         elif self.channels == 1 and images.shape[-1] == 3:
-            images = tf.image.rgb_to_grayscale(images)
+            images = tf.image.rgb_to_grayscale(images)  # (batch, height, width, 1)
         if self.size is not None and images.shape[1:3] != self.size:
             images = RESIZES[self.resize](images, self.size)
         low, high = self.value_range
@@ -218,7 +226,7 @@ class Extractor:
             )
         features = outputs["features"]
         if features.shape.rank == 4:
-            features = tf.reduce_mean(features, (1, 2))
+            features = tf.reduce_mean(features, (1, 2))  # (batch, features)
         if features.shape.rank != 2:
             raise ValueError(
                 f"The features of {self.name!r} must be (batch, features) or a map "

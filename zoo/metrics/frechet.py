@@ -220,7 +220,8 @@ def frechet_distance(real, fake):
     """
     if isinstance(real, Moments) and isinstance(fake, Moments):
         comparable(real, fake)
-    real, fake = _Gaussian(real, "real"), _Gaussian(fake, "fake")
+    scale = max(_scale(real), _scale(fake))
+    real, fake = _Gaussian(real, "real", scale), _Gaussian(fake, "fake", scale)
     if len(real.mean) != len(fake.mean):
         raise ValueError(
             "`real` and `fake` must have the same number of features, from one "
@@ -228,7 +229,15 @@ def frechet_distance(real, fake):
         )
     shift = real.mean - fake.mean
     spread = real.trace + fake.trace - 2.0 * _trace_of_root(real, fake)
-    return max(0.0, float(shift @ shift + spread))  # rounding may leave -1e-13
+    distance = max(0.0, float(shift @ shift + spread))  # rounding may leave -1e-13
+    squared = scale * scale * distance
+    if distance and not 0 < squared < np.inf:
+        raise ValueError(
+            "The distance is beyond the numbers that there are: multiply both sets by "
+            "the same constant first, and divide the result by its square. Received: "
+            f"features of up to {scale:.0e}."
+        )
+    return squared
 
 
 def frechet_distance_infinity(
@@ -276,26 +285,54 @@ def frechet_distance_infinity(
     return (float(intercept), counts, distances) if return_fit else float(intercept)
 
 
+#: Features between these sizes have squares of squares that float64 can hold.
+SMALL, LARGE = 1e-60, 1e60
+
+
+def _scale(source):
+    """Returns a power of two to divide features by: 1 unless they are extreme."""
+    if isinstance(source, Moments):
+        moments = [] if source.mean is None else [source.mean, source._scatter]
+        if not all(np.isfinite(x).all() for x in moments):
+            raise ValueError(
+                "These moments have overflowed: features of 1e150 and more have no "
+                "squares. Divide all features by a constant before `update`."
+            )
+        sizes = [np.abs(x).max(initial=0.0) for x in moments]
+        largest = max(sizes[0], np.sqrt(sizes[1])) if sizes else 0.0
+    else:
+        array = np.asarray(source)
+        number = array.dtype.kind in "fiu" and array.size
+        largest = max(float(array.max()), -float(array.min())) if number else 1.0
+    if SMALL < largest < LARGE or not 0 < largest < np.inf:  # others are refused later
+        return 1.0
+    return float(2.0 ** np.frexp(largest)[1])  # which rounds nothing
+
+
 class _Gaussian:
     """Mean and covariance; that of few feature vectors stays factored.
 
     `lower` is the covariance with its lower triangle meant, `None` if factored.
     """
 
-    def __init__(self, source, name):
+    def __init__(self, source, name, scale=1.0):
         self.lower = self._rows = None
         if isinstance(source, Moments):
-            moments = source
+            self.mean, self.lower = source.mean, source.lower()
+            if scale != 1.0:
+                self.mean = self.mean / scale
+                self.lower = self.lower / scale / scale  # (features, features)
         else:
-            source = checks.features(source, name, minimum=2)
+            source = checks.features(source, name, minimum=2)  # (count, features)
+            if scale != 1.0:
+                source = source / np.float64(scale)
             if len(source) <= source.shape[1]:
                 self.mean = source.mean(axis=0, dtype=np.float64)
                 self._rows = (source - self.mean) / np.sqrt(len(source) - 1)
                 self.trace = float(np.square(self._rows).sum())
                 return
             moments = Moments().update(source)
-        self.lower = moments.lower()
-        self.mean = moments.mean
+            self.mean, self.lower = moments.mean, moments.lower()
         self.trace = float(np.trace(self.lower))
 
     def root(self):

@@ -8,6 +8,8 @@ from scipy import special
 
 from zoo.metrics import checks
 
+LOG_OF_ZERO = np.float32(-1e30)
+
 
 def inception_score(logits, splits=10, seed=None):
     """Exponential of the mean KL divergence from the marginal to each prediction.
@@ -17,7 +19,7 @@ def inception_score(logits, splits=10, seed=None):
 
     Args:
         logits: `(count, classes)` before the softmax, of fake images. Probabilities
-            go in as their logarithm.
+            go in as their logarithm, that of 0 as well.
         splits: Parts to score one by one, contiguous and equal to within one row.
         seed: Shuffles by `RandomState(seed)` first, if given: needed where images
             come sorted by class. torch-fidelity shuffles with 2020.
@@ -26,7 +28,8 @@ def inception_score(logits, splits=10, seed=None):
         `(mean, std)` over the splits, floats from 1 to `classes`.
 
     Raises:
-        ValueError: If there are fewer rows than splits or a logit is not finite.
+        ValueError: If there are fewer rows than splits, or a logit is NaN, infinite,
+            or minus infinity for all classes of a sample.
 
     Source:
         Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 4.
@@ -38,6 +41,12 @@ def inception_score(logits, splits=10, seed=None):
         (2.0, 0.0)
     """
     checks.positive(splits=splits)
+    logits = np.asarray(logits)
+    if logits.dtype.kind == "f" and logits.ndim == 2:
+        nothing = np.isneginf(logits)  # the logarithm of a probability of 0
+        certain = nothing.any(axis=1) & ~nothing.all(axis=1)
+        # As good as that, and a number: its share of a sum is 0 all the same.
+        logits = np.where(nothing & certain[:, None], LOG_OF_ZERO, logits)
     logits = checks.features(logits, "logits", minimum=splits).astype(np.float64)
     if seed is not None:
         logits = logits[np.random.RandomState(seed).permutation(len(logits))]

@@ -13,16 +13,16 @@ from zoo.metrics import checks
 def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0):
     """Mean and spread of the unbiased kernel distance over random subsets.
 
-    The protocol is the usual one: `subsets` draws of `subset_size` rows without
+    The protocol is the usual one: `subsets` times `subset_size` rows without
     replacement from each set by NumPy's `RandomState(seed)`, real before fake. The
     spread is that of one subset, not the error of the mean.
 
     Args:
         real: `(count, features)` array.
         fake: `(other_count, features)` array.
-        subsets: Number of draws.
-        subset_size: Rows per draw, at most the smaller count.
-        seed: Of the draws.
+        subsets: How many.
+        subset_size: Rows of each, at most the smaller count.
+        seed: Of the subsets.
 
     Returns:
         `(mean, std)`, floats; the mean may be slightly negative. No unit: the kernel

@@ -1,7 +1,7 @@
 """What the codes of a variational autoencoder carry.
 
-Functions of arrays: the posterior of each image, a code drawn from it, and the prior's
-log-density there.
+Functions of arrays: the posterior of each image, a code sampled from it, and the
+prior's log-density there.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def kl_decomposition(mean, log_variance, codes, log_prior, *, dataset_size=None)
     Args:
         mean: `(count, latent_dim)` of the posteriors.
         log_variance: `(count, latent_dim)`, natural log.
-        codes: `(count, latent_dim)`, one draw from each posterior.
+        codes: `(count, latent_dim)`, one sample of each posterior.
         log_prior: `(count,)`, the prior's log-density at `codes`, nats.
         dataset_size: If the rows are a minibatch of a larger set, its size: the
             average posterior is then estimated by minibatch-stratified sampling.

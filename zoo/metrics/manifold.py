@@ -6,8 +6,12 @@
     coverage   share of real balls that hold a fake                     diversity
 
 Density and coverage put balls around real samples only, which makes them robust to a
-few outlying fakes with huge balls. A point on the surface of a ball is outside.
+few outlying fakes with huge balls. A point on the surface of a ball is outside, its
+centre is inside, also of a ball without extent: that of a sample which is there more
+than `k` times.
 """
+
+import numpy as np
 
 from zoo.metrics import checks, neighbors
 
@@ -84,12 +88,12 @@ def prdc(real, fake, k=5, only=("precision", "recall", "density", "coverage")):
     real, fake = checks.pair(real, fake, minimum=2)
     checks.neighbors(k, real, fake)
     space = neighbors.Space(real, fake)
-    fake_radii = neighbors.kth_squares(space, fake, k) if "recall" in only else None
+    fake_radii = _radii(space, fake, k) if "recall" in only else None
     around_fake, in_real_ball, around_real, _ = neighbors.inside(
         space,
         real,
         fake,
-        a_radii=neighbors.kth_squares(space, real, k),
+        a_radii=_radii(space, real, k),
         b_radii=fake_radii,
     )
     values = {
@@ -100,3 +104,9 @@ def prdc(real, fake, k=5, only=("precision", "recall", "density", "coverage")):
     if fake_radii is not None:
         values["recall"] = (around_real > 0).mean()
     return {name: float(values[name]) for name in only}
+
+
+def _radii(space, rows, k):
+    """Returns the squared radius of the ball around each row, above 0."""
+    least = np.finfo(np.float64).smallest_subnormal  # of which only 0 is less
+    return np.maximum(neighbors.kth_squares(space, rows, k), least)

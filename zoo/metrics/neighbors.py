@@ -5,7 +5,8 @@ rigorous bound. So the product is made in float32, and the few comparisons for w
 the bound leaves two answers are made again from the float64 differences of the two
 rows. The results are those of float64 throughout. Where too many comparisons are left
 open, as among the nearly equal samples of a collapsed generator, the whole block is
-computed again in float64 around its own mean, where nothing cancels.
+computed again in float64 around its own middle, where little cancels, and what does
+cancel from differences. Middles are medians: one sample far off would pull a mean away.
 
 Memory is that of a few blocks. Every pair of one set with itself is computed once.
 """
@@ -27,7 +28,7 @@ class Space:
     """
 
     def __init__(self, *sets):
-        self._centre = sets[0].mean(axis=0, dtype=np.float64)
+        self._centre = _middle(sets[0][:: -(-len(sets[0]) // checks.BLOCK)])
         if any(a.dtype == np.float32 for a in sets):
             # Any centre will do if it is one for all sets, in both precisions.
             self._centre = self._centre.astype(np.float32)
@@ -36,6 +37,8 @@ class Space:
         self._scale = 2.0 ** np.frexp(float(largest))[1]
         # Products of d terms and of two roundings of the inputs, worst case.
         self.slack = (sets[0].shape[1] + 16) * UNIT
+        # And of d products that are too small for float32, beside a huge outlier.
+        self.floor = (sets[0].shape[1] + 16) * 2.0**-126
 
     def _centred(self, rows):
         for start in range(0, len(rows), checks.BLOCK):
@@ -54,17 +57,18 @@ class Space:
     def lower(self, a, b):
         """Returns lower bounds of all squared distances between two blocks.
 
-        The upper bounds are `2 * slack * (norm + norm)` above them.
+        The upper bounds are `width` above them.
         """
         (_, x, x_norms), (_, y, y_norms) = a, b
-        bounds = (-2.0 * x) @ y.T
+        bounds = (-2.0 * x) @ y.T  # (rows of a, rows of b)
+        bounds -= np.float32(2.0 * self.floor)
         bounds += ((1.0 - self.slack) * x_norms).astype(np.float32)[:, None]
         bounds += ((1.0 - self.slack) * y_norms).astype(np.float32)[None, :]
         return bounds
 
     def width(self, a_norms, b_norms):
         """Returns how far the upper bounds lie above the lower ones."""
-        return 2.0 * self.slack * (a_norms + b_norms)
+        return 2.0 * self.slack * (a_norms + b_norms) + 4.0 * self.floor
 
     def pairs(self, a, i, b, j):
         """Returns squared distances of the rows `a[i]` and `b[j]`, in float64."""
@@ -79,16 +83,35 @@ class Space:
     def block(self, a, b):
         """Returns all squared distances between two blocks in float64, and their doubt.
 
-        Measured from the middle of `a`. Rows that differ by less than 1e-7 of their
-        distance from it are taken for equal: their distance is exactly 0.
+        Measured from the middle of `a`. What is so small beside the distance from
+        there that few digits are left is computed from differences.
         """
-        middle = a.mean(axis=0, dtype=np.float64)
+        middle = _middle(a)
         x, y = (a - middle) / self._scale, (b - middle) / self._scale
         norms = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)
-        squares = norms - 2.0 * (x @ y.T)
+        squares = norms - 2.0 * (x @ y.T)  # (rows of a, rows of b)
         doubt = 1e-14 * norms
-        squares[squares <= doubt] = 0.0
+        same = _same(a, b)  # a few images for ever: their differences would take long
+        squares[same] = doubt[same] = 0.0
+        i, j = _where((squares <= 1e4 * doubt) & (doubt > 0))
+        squares[i, j] = self.pairs(a, i, b, j)
+        doubt[i, j] = 0.0
         return squares, doubt
+
+
+def _middle(rows):
+    """Returns the median of each feature, in float64."""
+    return np.median(rows, axis=0).astype(np.float64)
+
+
+def _same(a, b):
+    """Returns which rows of `a` are, bit by bit, which rows of `b`."""
+    numbers = {}
+    of_a, of_b = (
+        np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
+        for rows in (a, b)
+    )
+    return of_a[:, None] == of_b
 
 
 def kth_squares(space, rows, k):
@@ -265,7 +288,7 @@ def _closer(space, lower, a, x, b, y, radii):
     if np.count_nonzero(unsure) > CROWDED * lower.size:
         squares, doubt = space.block(_rows(a, x), _rows(b, y))
         hit = squares < radii
-        i, j = _where((np.abs(squares - radii) <= doubt) & (squares > 0))
+        i, j = _where((np.abs(squares - radii) <= doubt) & (doubt > 0))
     else:
         i, j = i[unsure], j[unsure]
     squares = space.pairs(a, x[0] + i, b, y[0] + j)

@@ -28,7 +28,7 @@ def perceptual_path_length(
         distance: Function of two batches of images, giving `(batch,)` distances that
             grow with the square of the change, as LPIPS does.
         latent_dim: Length of a code; codes are standard normal.
-        samples: Paths to draw.
+        samples: Number of paths.
         interpolation: "slerp" along the sphere, for normal codes, or "lerp" straight.
         epsilon: Step along the path, of which 1 is the whole length.
         path: "full" steps anywhere on a path, "end" at its beginning.

@@ -1,7 +1,7 @@
 """Metrics while a model trains: as `keras.metrics.Metric`s and as a callback of `fit`.
 
 The metrics take features batch by batch in constant memory, in `compile(metrics=...)`
-or by hand. The callback draws samples after an epoch and writes any metric of
+or by hand. The callback samples the model after an epoch and writes any metric of
 `zoo.metrics.suite` into the logs, where CSV files, TensorBoard and checkpoints that
 look for the best epoch find it.
 """
@@ -190,7 +190,7 @@ class Evaluate(keras.callbacks.Callback):
     Args:
         real: Images to compare with; their features are computed once.
         extractor: A `zoo.metrics.extractors.Extractor`.
-        draw: `model -> images`, float in [0, 1], always from the same latents if the
+        sample: `model -> images`, float in [0, 1], always from the same latents if the
             epochs are to be compared.
         metrics: Keys of `zoo.metrics.suite.METRICS`.
         every: Epochs from one measurement to the next; the first is always measured.
@@ -203,16 +203,16 @@ class Evaluate(keras.callbacks.Callback):
         >>> from zoo.metrics.extractors import Extractor
         >>> extractor = Extractor("brightness", lambda images: images[:, 0, 0])
         >>> black, white = np.zeros((9, 2, 2, 1)), np.ones((9, 2, 2, 1))
-        >>> watch = Evaluate(black, extractor, draw=lambda model: white)
+        >>> watch = Evaluate(black, extractor, sample=lambda model: white)
         >>> watch.on_epoch_end(0, logs := {})
         >>> logs
         {'fid_brightness': 1.0}
     """
 
-    def __init__(self, real, extractor, draw, metrics=("fid",), every=1, cache=None):
+    def __init__(self, real, extractor, sample, metrics=("fid",), every=1, cache=None):
         super().__init__()
         self.extractor = extractor
-        self.draw = draw
+        self.sample = sample
         self.metrics = metrics
         self.every = every
         self.real = cached(np.asarray(real), extractor, cache)
@@ -221,7 +221,7 @@ class Evaluate(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Measures, if it is time to, and adds to `logs`."""
         if self.values is None or (epoch + 1) % self.every == 0:
-            fake = self.extractor.extract(np.asarray(self.draw(self.model)))
+            fake = self.extractor.extract(np.asarray(self.sample(self.model)))
             results = suite.measure(self.real, fake, self.extractor.name, self.metrics)
             self.values = {name: entry["value"] for name, entry in results.items()}
         if logs is not None:

@@ -9,7 +9,7 @@ from zoo.metrics.inception_score import inception_score
 from zoo.metrics.intervals import confidence_interval
 from zoo.metrics.kernel import kernel_distance
 from zoo.metrics.manifold import prdc
-from zoo.metrics.modes import mode_coverage
+from zoo.metrics.modes import compare_classes, mode_coverage
 from zoo.metrics.prd import prd_curve, prd_f_scores
 from zoo.metrics.wasserstein import sliced_wasserstein
 
@@ -62,19 +62,21 @@ def _diversity(real, fake):
 
 
 def _modes(real, fake):
-    logits = _logits(fake)
-    classes = logits.shape[1]
-    seen = np.bincount(_logits(real).argmax(axis=1), minlength=classes)
+    of_real, of_fake = _logits(real), _logits(fake)
+    found = compare_classes(of_real, of_fake)
+    classes = of_fake.shape[1]
+    seen = np.bincount(of_real.argmax(axis=1), minlength=classes)
     # A class that real images lack can still be generated: give it a share to lose.
-    modes = mode_coverage(logits.argmax(axis=1), classes, np.maximum(seen, 0.5))
+    labels = of_fake.argmax(axis=1)
+    reverse_kl = mode_coverage(labels, classes, np.maximum(seen, 0.5)).reverse_kl
     return {
         "modes": {
-            "value": modes.covered,
+            "value": found.covered,
             "of": classes,
-            "collapse": modes.collapse,
-            "missing": list(modes.missing),
+            "collapse": found.collapse,
+            "missing": list(found.missing),
         },
-        "reverse_kl": {"value": modes.reverse_kl, "unit": "nats"},
+        "reverse_kl": {"value": reverse_kl, "unit": "nats"},
     }
 
 
@@ -103,8 +105,9 @@ def measure(
         extractor_name: Its name.
         metrics: Keys of `METRICS`.
         resamples: Times to compute each metric again, of random halves of both sets,
-            for a 95 % interval around it (`zoo.metrics.confidence_interval`); 100 are
-            usual, and cost as much as 25 to 100 times the metric.
+            for a 95 % interval around it (`zoo.metrics.confidence_interval`): of what
+            other samples of these counts would give, the bias of a Fréchet distance
+            included. 100 are usual, and cost as much as 25 to 100 times the metric.
 
     Returns:
         `{metric_extractor: {"value": ..., "real": count, "fake": count, ...}}`, with

@@ -81,4 +81,5 @@ def _corpus_score(name, hypotheses, references, kwargs):
     metric = getattr(sacrebleu, name)(**kwargs)
     streams = [list(stream) for stream in zip(*references, strict=True)]
     score = metric.corpus_score(hypotheses, streams).score
-    return Score(float(score), str(metric.get_signature()))
+    # A geometric mean of ones, by logarithms, can come out as 100.00000000000004.
+    return Score(min(float(score), 100.0), str(metric.get_signature()))
