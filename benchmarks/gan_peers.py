@@ -15,8 +15,10 @@ import importlib
 import itertools
 from collections import namedtuple
 from functools import partial
+from types import SimpleNamespace
 
 import keras
+import numpy as np
 import tensorflow as tf
 import torch
 from keras import layers
@@ -47,7 +49,8 @@ def recipe(kind, **changes):
     """Returns a recipe's configuration, and a function that builds its model."""
     module = importlib.import_module(f"recipes.{kind}")
     config = module.Config(data="fashion_mnist", **changes)
-    return config, partial(module.build, config, SHAPE, *[CLASSES] * (kind == "cgan"))
+    data = SimpleNamespace(train=(np.empty((0, *SHAPE)), None), classes=CLASSES)
+    return config, partial(module.build, config, data)
 
 
 def ours(kind, **changes):

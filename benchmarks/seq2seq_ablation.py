@@ -19,7 +19,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from recipes import translate
-from zoo.data import text
 from zoo.metrics.text import bleu
 
 SETTINGS = {
@@ -33,12 +32,9 @@ BEAM = 5
 def train(config):
     """Returns the model after the last epoch, without anything written."""
     keras.utils.set_random_seed(config.seed)
-    pairs = translate.load(config, "train")
-    vocabularies = translate.learn(config, pairs)
-    ids = translate.encode(vocabularies, pairs)
-    batches = text.batches(*ids, tokens=config.batch_tokens, seed=config.seed)
-    model = translate.build(config, vocabularies, len(batches))
-    model.fit(batches, epochs=config.epochs, shuffle=False, verbose=0)
+    data = translate.load(config)
+    model = translate.build(config, data)
+    model.fit(data.batches(), epochs=config.epochs, shuffle=False, verbose=0)
     return model
 
 
@@ -58,7 +54,7 @@ def main(data, epochs, seeds):
     """Trains, prints each result as it comes, then the table."""
     settings = {"data": data, "epochs": epochs, "sampling_epochs": epochs}
     config = translate.Config(**settings)
-    sources, targets = translate.load(config, "test")
+    sources, targets = translate.load(config).test
     rows = thirds(sources)
     results = {}
     for seed in seeds:

@@ -2,10 +2,16 @@
 
 import ast
 import graphlib
+import importlib
+import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from zoo.experiment import settings
+from zoo.experiment.recipe import Lesson, Recipe
 
 ROOT = Path(__file__).parents[1]
 #: Who may import whom. A model is a file at the top of `zoo/`.
@@ -18,10 +24,10 @@ ALLOWED = {
     "models": {"networks", "text", "training"},
     "metrics": {"networks", "training", "system"},
     "deploy": {"training", "system"},
-    "experiment": {"metrics", "deploy", "training", "data", "system"},
+    "experiment": {"metrics", "deploy", "text", "training", "data", "system"},
     "recipes": {"models", "networks", "text", "training", "data", "metrics"}
     | {"experiment", "system"},
-    "cli": {"recipes", "experiment", "deploy", "metrics", "data", "system"},
+    "cli": {"recipes", "experiment", "deploy", "metrics", "training", "data", "system"},
 }
 #: Recipes of models that have none of their own name.
 RECIPES = {"seq2seq": "translate"}
@@ -76,7 +82,7 @@ def ours(path):
     return found - {""}
 
 
-@pytest.mark.parametrize("name", FILES.keys() - ENTRANCES)
+@pytest.mark.parametrize("name", sorted(FILES.keys() - ENTRANCES))
 def test_dependencies_point_one_way(name):
     here = room(name)
     allowed = ALLOWED[here] | ({here} - {"recipes", "models"})
@@ -118,6 +124,26 @@ def test_a_model_comes_with_a_recipe_a_test_and_a_row(model):
     assert (ROOT / "recipes" / f"{RECIPES.get(model, model)}.py").is_file()
     assert (ROOT / "tests" / f"test_{model}.py").is_file()
     assert f"(zoo/{model}.py)" in (ROOT / "README.md").read_text("utf-8")
+
+
+def names(function):
+    """Returns the names of a function's arguments."""
+    return list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in FILES if room(name) == "recipes" and name != "recipes"]
+)
+def test_a_recipe_keeps_its_protocol(name):
+    recipe = importlib.import_module(name)
+    assert issubclass(recipe.Config, settings.Settings)
+    assert not set(recipe.Config.fixed) & {f.name for f in fields(recipe.Config)}
+    protocol = Recipe if issubclass(recipe.Config, settings.Training) else Lesson
+    for promised, function in vars(protocol).items():
+        if inspect.isfunction(function) and not promised.startswith("_"):
+            assert names(getattr(recipe, promised)) == names(function), promised
+    if protocol is Recipe:
+        assert names(recipe.main) == ["config"] and len(recipe.PROTOCOL) > 40
 
 
 @pytest.mark.parametrize("model", MODELS)

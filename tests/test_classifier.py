@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -139,14 +141,16 @@ def test_augmentation_moves_mirrors_and_covers_within_its_bounds():
 
 
 def test_no_image_both_trains_and_validates():
-    train, validation, test = recipe.data(recipe.Config())
+    train, validation, test = recipe.load(recipe.Config())
     assert [len(labels) for _, labels in (train, validation, test)] == [9500, 500, 2000]
     seen = {image.tobytes() for image in train[0]}
     assert not any(image.tobytes() in seen for image in validation[0])
 
 
 def test_learning_rate_rises_for_an_epoch_and_ends_at_nothing():
-    model = recipe.build(recipe.Config(epochs=5, filters=(4,)), (8, 8, 1), 3, 100)
+    images, labels = np.zeros((200, 8, 8, 1), "uint8"), np.arange(200) % 3
+    data = SimpleNamespace(train=(images, labels), test=(images, labels))
+    model = recipe.build(recipe.Config(epochs=5, widths=(4,), batch_size=2), data)
     rates = []
     for step in (0, 50, 100, 300, 500):
         model.optimizer.iterations.assign(step)
@@ -166,7 +170,7 @@ def test_recipe_trains_on_a_folder_a_class_and_can_be_measured_again(tmp_path):
         grey = np.rint(255 * image[..., 0]).astype("uint8")
         Image.fromarray(grey).save(folder / f"{index}.png")
     run = tmp_path / "run"
-    flags = f"--data {tmp_path / 'photos'} --filters 4 8 --batch-size 8 --epochs 2"
+    flags = f"--data {tmp_path / 'photos'} --widths 4 8 --batch-size 8 --epochs 2"
     flags = [*flags.split(), "--no-flip", "--run-dir", str(run)]
     assert cli.main(["train", "classifier", *flags]) == 0
     for file in ("mistakes.png", "model.keras", "report.json", "export/1"):

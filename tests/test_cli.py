@@ -89,7 +89,7 @@ def test_a_folder_without_a_finished_run_is_wrong_use(tmp_path, capsys):
         (("train", "vae", "--data", "/no/such/folder"), "/no/such/folder"),
         (("train", "vae", "--deterministic"), "pass beta=0"),
         (("train", "vae", "--epochs", "0"), "--epochs must be 1 or more"),
-        (("train", "dates", "--beam", "0"), "--beam is 1 or more. Received 0"),
+        (("train", "dates", "--beam", "0"), "--beam must be 1 or more. Received 0"),
         (("data", "prepare", "mnist", "--from", "/no/such"), "/no/such"),
     ],
 )

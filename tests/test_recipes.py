@@ -1,6 +1,7 @@
 """Each recipe runs end to end at a size that takes seconds."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -130,9 +131,9 @@ def test_cgan_recipe_wants_classes(photos, tmp_path, capsys):
 
 
 def test_wgan_recipe_wants_one_way_to_bound_the_slope(tmp_path, capsys):
-    flags = ["--clip", "0.01", "--run-dir", str(tmp_path / "run")]
+    flags = ["--clip-weights", "0.01", "--run-dir", str(tmp_path / "run")]
     assert cli.main(["train", "wgan", *flags]) == 1
-    assert "Received --penalty 10.0 --clip 0.01" in capsys.readouterr().err
+    assert "Received --penalty 10.0 --clip-weights 0.01" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -145,15 +146,19 @@ def test_vae_recipe_wants_a_gaussian_to_give_it_a_variance(tmp_path, capsys):
 
 def test_plain_autoencoder_leaves_its_codes_far_from_the_prior():
     """Why its random samples are worse: nothing pulls codes to where they are drawn."""
-    train, _, _ = vae.data(vae.Config())
+    train, _ = vae.load(vae.Config()).train
     images = train[:1000] / np.float32(255.0)
+    data = SimpleNamespace(train=(images, None))
     spread = {}
     for deterministic in (False, True):
         keras.utils.set_random_seed(0)
         config = vae.Config(
-            deterministic=deterministic, beta=0.0 if deterministic else 1.0, epochs=4
+            deterministic=deterministic,
+            beta=0.0 if deterministic else 1.0,
+            epochs=4,
+            batch_size=50,
         )
-        model = vae.build(config, images.shape[1:], steps_per_epoch=20)
+        model = vae.build(config, data)
         model.fit(images, batch_size=50, epochs=4, verbose=0)
         codes = np.asarray(model.encode(images)[0])
         spread[deterministic] = np.sqrt(np.mean(np.square(codes)))
@@ -163,8 +168,8 @@ def test_plain_autoencoder_leaves_its_codes_far_from_the_prior():
 
 def test_shipped_vae_measures_as_its_card_says():
     """On the embedded fifth of the test images, so within a few standard errors."""
-    _, _, test = vae.data(vae.Config())
-    found = vae.measure(presets.load("vae_fashion_mnist"), test, "embedded")
+    config = vae.Config()
+    found = vae.score(presets.load("vae_fashion_mnist"), config, vae.load(config))
     card = presets.card("vae_fashion_mnist")["metrics"]["best"]
     for name in ("negative_elbo", "reconstruction", "divergence"):
         assert found[name] == pytest.approx(card[name], rel=0.03), name
@@ -183,16 +188,26 @@ def test_shipped_gans_measure_as_their_cards_say(name):
     assert found[precision] == pytest.approx(card[precision], abs=0.05)
 
 
-def test_small_folders_are_refused_in_the_words_of_the_flags(photos, tmp_path, capsys):
+def test_a_step_shrinks_to_a_small_folder(photos, tmp_path):
+    """54 images less 2 that validate; the default takes 192 for three critic steps."""
     flags = ["--data", str(photos), "--size", "8", "8", "--widths", "4"]
-    flags += ["--run-dir", str(tmp_path / "run")]
-    assert cli.main(["train", "wgan", *flags]) == 1
-    assert "A step takes 192 images, --batch-size times" in capsys.readouterr().err
+    run = tmp_path / "run"
+    flags += ["--epochs", "1", "--run-dir", str(run)]
+    assert cli.main(["train", "wgan", *flags]) == 0
+    report = json.loads((run / "report.json").read_text())
+    per_epoch = report["examples_per_second"] * report["wall_seconds"]
+    assert per_epoch == pytest.approx(51, abs=3)  # both factors are rounded
+
+
+def test_more_critic_steps_than_images_are_refused(photos, tmp_path, capsys):
+    flags = ["--data", str(photos), "--size", "8", "8", "--critic-steps", "60"]
+    assert cli.main(["train", "wgan", *flags, "--run-dir", str(tmp_path / "run")]) == 1
+    assert "an image for each of its --critic-steps" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
 def test_validation_images_are_not_trained_on():
-    train, validation, test = vae.data(vae.Config())
+    train, validation, test = (part for part, _ in vae.load(vae.Config()))
     assert (len(train), len(validation), len(test)) == (9000, 1000, 2000)
     seen = {image.tobytes() for image in train}
     assert not any(image.tobytes() in seen for image in validation)
