@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 
-_NEAR = 0.7  # Jaccard index of two sentences' word pairs; see `split`
+_NEAR = 0.7  # Jaccard index of two sentences' word pairs; see `divide`
 
 
 @dataclasses.dataclass(frozen=True)

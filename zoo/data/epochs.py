@@ -43,12 +43,13 @@ def stream(begin, steps, first_epoch=0):
     def iteration(_):
         epoch = next_epoch.read_value()
         batch = begin(epoch)
-        # Behind the last step it is the next epoch's turn.
-        numbered = tf.data.Dataset.range(steps).map(
-            lambda step: (epoch + (step + 1) // steps, batch(step)),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        return numbered
+
+        def numbered(step):
+            """Returns the epoch that follows this step, and the step's batch."""
+            return epoch + (step + 1) // steps, batch(step)
+
+        every = tf.data.Dataset.range(steps)
+        return every.map(numbered, num_parallel_calls=tf.data.AUTOTUNE)
 
     def hand_out(epoch_after, batch):
         """Runs as the consumer takes the batch: behind the prefetching, in order."""
@@ -121,8 +122,8 @@ def batches(fetch, counts, batch_size, *, seed=None, first_epoch=0):
                 for side, count in enumerate(counts)
             ]
             key = _keys(seed, epoch)[1]
-            # Drawn at once, and for what is dropped too: stateless numbers depend on
-            # the shape they are drawn in. Where `fetch` needs none, none are drawn.
+            # All at once, and for what is dropped too: stateless numbers depend on the
+            # shape they are sampled in.
             seeds = tf.random.stateless_uniform(
                 (longest, 2), key, None, None, "int32"
             )  # (longest, 2)
@@ -132,7 +133,7 @@ def batches(fetch, counts, batch_size, *, seed=None, first_epoch=0):
         def batch(step):
             here = slice(step * batch_size, (step + 1) * batch_size)
             indices = [walk[here] for walk in walks]  # (batch,)
-            for index in indices:  # models want to know the batch where it is fixed
+            for index in indices:  # so that models know the size where it is fixed
                 index.set_shape([batch_size if training else None])
             return fetch(*indices, None if seeds is None else seeds[here])
 

@@ -1,6 +1,5 @@
 """The parts of a data set, each read when it is first needed."""
 
-import functools
 import warnings
 
 
@@ -30,9 +29,8 @@ class Splits:
                 of once both are read: what was trained on must not be tested with.
             name: Of the data set, for that warning.
         """
-        self._identify, self._name = identify, name
-        self._ids = {}
-        self.split = functools.cache(functools.partial(self._part, read))
+        self._read, self._identify, self._name = read, identify, name
+        self._parts, self._ids = {}, {}
 
     @property
     def train(self):
@@ -51,15 +49,18 @@ class Splits:
 
     def __iter__(self):
         """Yields training, validation and test, for `train, validation, test = ...`."""
-        return (self.split(part) for part in ("train", "validation", "test"))
+        return map(self.split, ("train", "validation", "test"))
 
-    def _part(self, read, split):
-        part = read(split)
-        if self._identify is not None:
-            self._compare(split, self._identify(part))
-        return part
+    def split(self, name):
+        """Returns the part of a name: these three, and others that a data set has."""
+        if name not in self._parts:
+            self._parts[name] = self._read(name)
+            if self._identify is not None:
+                self._name_shared(name, self._identify(self._parts[name]))
+        return self._parts[name]
 
-    def _compare(self, split, ids):
+    def _name_shared(self, split, ids):
+        """Warns of examples that a part shares with those read before it."""
         for other, others in self._ids.items():
             shared = sum(example in others for example in ids)
             if shared:
@@ -67,6 +68,6 @@ class Splits:
                     f"{self._name}: {shared} of {len(ids)} {split} examples are in its "
                     f"{other} part too. A measure of what was seen before is too good: "
                     "remove them from one of the two.",
-                    stacklevel=2,
+                    stacklevel=4,
                 )
         self._ids[split] = frozenset(ids)
