@@ -11,7 +11,8 @@ a machine that does other work too, `--threads 1` and the cpu column are the one
 read: threads that wait for each other then count as work. Features are float32, as
 extractors give them: correlated, with a spectrum over two decades. "full" compares each
 of 50,000 with each other, once, which no peer can hold in memory. A peer that is not
-installed is left out.
+installed is left out, and named: `pip install prdc tqdm` brings one, `pip install
+--no-deps torch-fidelity` the other, without torch, which its statistics do not need.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Makes other people's metrics importable, so that ours can be tested against them.
 
-Each function returns a module of the peer, unmodified, or skips the test if the peer is
-not installed. What is worked around is only what stands in the way of importing:
+Each function returns a module of the peer, unmodified, or skips the test if the peer
+is not installed; outside of tests, as in benchmarks, that is an ImportError. What is
+worked around is only what stands in the way of importing:
 
 tensorflow-gan 2.1.0    its `__init__` imports `tf.estimator`, which TensorFlow 2.16
                         removed (tensorflow/gan #55): an empty parent package is put in
@@ -17,18 +18,18 @@ clean-fid 0.1.35        imports torch for its networks; what resizes by Pillow u
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import types
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import pytest
 
 
 def tensorflow_gan(name="eval.classifier_metrics"):
     """Returns `tensorflow_gan.python.<name>`."""
-    pytest.importorskip("tensorflow_probability")
+    _spec("tensorflow_probability")
     packages = _packages("tensorflow_gan", "python", name.split(".")[0])
     hub = types.ModuleType("tensorflow_hub")
     with _standing_in(packages | {"tensorflow_hub": hub}):
@@ -58,16 +59,25 @@ def clean_fid():
 
 def _packages(name, *inner):
     """Returns empty packages in the place of `name`, `name.inner` and so on."""
-    spec = importlib.util.find_spec(name)
-    if spec is None:
-        pytest.skip(f"{name} is not installed")
-    path, packages = Path(spec.origin).parent, {}
+    path, packages = Path(_spec(name).origin).parent, {}
     for part in (None, *inner):
         if part:
             name, path = f"{name}.{part}", path / part
         packages[name] = types.ModuleType(name)
         packages[name].__path__ = [str(path)]
     return packages
+
+
+def _spec(name):
+    """Returns where an installed package lies."""
+    spec = importlib.util.find_spec(name)
+    if spec is None and "PYTEST_CURRENT_TEST" in os.environ:
+        import pytest
+
+        pytest.skip(f"{name} is not installed")
+    if spec is None:
+        raise ImportError(f"No module named {name!r}", name=name)
+    return spec
 
 
 @contextlib.contextmanager

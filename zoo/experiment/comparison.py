@@ -138,21 +138,4 @@ def write_neighbors(
         gaps = real_features - fake_features[index]
         nearest = np.argsort(np.einsum("ij,ij->i", gaps, gaps), kind="stable")[:k]
         sheet += [fake[index], *real[nearest]]
-    pictures.write_grid(path, _alike(sheet, fake.shape[1:], value_range), k + 1)
-
-
-def _alike(images, shape, value_range):
-    """Returns images of any sizes and channels as one array in [0, 1]."""
-    import tensorflow as tf
-
-    from zoo.metrics import checks
-
-    height, width, channels = shape
-    channels = max(channels, *(image.shape[-1] for image in images))
-    out = []
-    for image in images:
-        image = checks.images(image, value_range).astype(np.float32)
-        if image.shape[:2] != (height, width):
-            image = tf.image.resize(image, (height, width), antialias=True).numpy()
-        out.append(np.broadcast_to(image, (height, width, channels)))
-    return np.stack(out)
+    pictures.write_grid(path, pictures.alike(sheet, fake.shape[1:], value_range), k + 1)

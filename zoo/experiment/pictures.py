@@ -41,6 +41,7 @@ def grid(images, columns=None):
     sheet = np.full(
         (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 0.8
     )
+    # (rows * (height + gap) - gap, columns * (width + gap) - gap, channels)
     for index, image in enumerate(images):
         top, left = (
             (index // columns) * (height + gap),
@@ -93,6 +94,32 @@ def pairs(first, second):
         `(2 * count, ...)`, to be shown with `columns=count`.
     """
     return np.concatenate([np.asarray(first), np.asarray(second)])
+
+
+def alike(images, shape, value_range=None):
+    """Returns images of any sizes and channels as one array, to be shown together.
+
+    Args:
+        images: List of `(height, width, channels)`, uint8 or floats in [0, 1].
+        shape: `(height, width, channels)` of all, or more channels if one has more.
+        value_range: `(low, high)` of black and white, if another.
+
+    Returns:
+        `(count, height, width, channels)` float32 in [0, 1], up to a resize's swing.
+    """
+    import tensorflow as tf
+
+    from zoo.metrics import checks
+
+    height, width, channels = shape
+    channels = max(channels, *(image.shape[-1] for image in images))
+    out = []
+    for image in images:
+        image = checks.images(image, value_range).astype(np.float32)
+        if image.shape[:2] != (height, width):
+            image = tf.image.resize(image, (height, width), antialias=True).numpy()
+        out.append(np.broadcast_to(image, (height, width, channels)))
+    return np.stack(out)
 
 
 def write_figure(path, figure):

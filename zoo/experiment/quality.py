@@ -14,6 +14,7 @@ from zoo.deploy import presets
 from zoo.experiment.classifiers import classifier_of
 from zoo.experiment.collapse import CollapseWatch
 from zoo.metrics import density_coverage, extractors, frechet_distance, streaming, suite
+from zoo.metrics.paired import measure_pairs
 
 #: Held-out images below which their distance tells a good epoch from a bad one about
 #: as well as a coin.
@@ -147,6 +148,32 @@ def score_samples(real, fake, extractor):
     metrics = METRICS if outputs[1].logits is not None else METRICS[:-1]
     results = suite.measure(*outputs, extractor.name, metrics)
     return {name: float(f"{entry['value']:.4g}") for name, entry in results.items()}
+
+
+def score_pairs(outputs, truths, metrics=("psnr", "ssim"), **settings):
+    """Compares each output of a model with its truth, where there is one right answer.
+
+    Args:
+        outputs: `(count, height, width, channels)`, uint8 or floats in [0, 1]; or a
+            list of images, whose sizes may differ.
+        truths: The same, each of its output's shape.
+        metrics: Keys of `zoo.metrics.paired.METRICS`: psnr, ssim, ms_ssim, perceptual.
+        **settings: For `zoo.metrics.paired.measure_pairs`: `channel`, `crop`,
+            `scales`, `distance`, `value_range`.
+
+    Returns:
+        `{metric: float}`, means over the pairs, to four digits: `psnr` (dB), `ssim`.
+        Settings join the names: `psnr_y_crop4`.
+
+    Raises:
+        ValueError: If there is no pair, shapes differ or a value leaves the range.
+
+    Example:
+        >>> score_pairs(model.predict(grey), colour)
+        {'psnr': 23.41, 'ssim': 0.8973}
+    """
+    found = measure_pairs(outputs, truths, metrics, resamples=0, **settings)
+    return {name: float(f"{entry['value']:.4g}") for name, entry in found.items()}
 
 
 def watch(real, dataset, shelf=presets.SHELF):

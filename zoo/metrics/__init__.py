@@ -26,6 +26,7 @@ from zoo.metrics.intervals import Interval, confidence_interval
 from zoo.metrics.kernel import kernel_distance, kernel_distance_unbiased
 from zoo.metrics.manifold import density_coverage, prdc, precision_recall
 from zoo.metrics.modes import Classes, Modes, compare_classes, mode_coverage
+from zoo.metrics.paired import measure_pairs
 from zoo.metrics.path_length import perceptual_path_length
 from zoo.metrics.prd import prd_curve, prd_f_scores, prd_of_histograms
 from zoo.metrics.text import bleu, chrf
@@ -48,6 +49,7 @@ __all__ = [
     "inception_score",
     "kernel_distance",
     "kernel_distance_unbiased",
+    "measure_pairs",
     "mode_coverage",
     "ms_ssim",
     "ms_ssim_diversity",

@@ -351,7 +351,7 @@ def _trace_of_root(a, b):
     if a.lower is not None and b.lower is not None:
         trace = _trace_by_cholesky(a.lower, b.lower, a.trace + b.trace)
     if trace is None:
-        product = a.root() @ b.root().T
+        product = a.root() @ b.root().T  # (rank of a, rank of b)
         trace = linalg.svdvals(product).sum() if product.size else 0.0
     return float(trace)
 
@@ -363,7 +363,7 @@ def _trace_by_cholesky(a, b, scale):
     square root is then wrong by `noise / (2 sqrt(value))`, at most `sqrt(noise)`. If
     these add up to more than 1e-8 of `scale`, the caller must take the exact way.
     """
-    factor, failed = lapack.dpotrf(a, lower=1, clean=0)
+    factor, failed = lapack.dpotrf(a, lower=1, clean=0)  # L of A = LL'
     if failed:
         return None
     product, _ = lapack.dsygst(b, factor, itype=2, lower=1)  # L'BL, one triangle

@@ -131,6 +131,7 @@ def ms_ssim(a, b, *, channel="rgb", crop=0, value_range=None, scales=5):
         if scale:
             a, b = _halve(a), _halve(b)
         whole, contrast = _structure(a, b, scale)
+        # Brightness is compared at the coarsest scale alone; (count, channels)
         value = whole if scale == scales - 1 else contrast
         result = result * value.clip(min=0.0) ** weight  # a root of -0.01 is NaN
     similarity = result.mean(axis=-1)
@@ -166,16 +167,17 @@ def _structure(a, b, scale=0):
     window /= window.sum()
 
     def blur(images):
-        for axis in (1, 2):
+        for axis in (1, 2):  # a Gaussian is the product of one for each side
             images = ndimage.correlate1d(images, window, axis=axis)
         return images[:, 5:-5, 5:-5]  # where the window lies inside the image
 
+    # Each (count, height - 10, width - 10, channels), one number a window.
     mean_a, mean_b = blur(a), blur(b)
     squares = mean_a**2 + mean_b**2
     product = mean_a * mean_b
     variances = blur(a * a + b * b) - squares
     covariance = blur(a * b) - product
-    c1, c2 = 0.01**2, 0.03**2
+    c1, c2 = 0.01**2, 0.03**2  # keep quotients of dark and of flat windows finite
     contrast = (2 * covariance + c2) / (variances + c2)
     whole = (2 * product + c1) / (squares + c1) * contrast
     return whole.mean(axis=(1, 2)), contrast.mean(axis=(1, 2))
@@ -186,5 +188,5 @@ def _halve(images):
     _, height, width, _ = images.shape
     pad = [(0, 0), (0, height % 2), (0, width % 2), (0, 0)]
     images = np.pad(images, pad, mode="symmetric")
-    rows = images[:, ::2] + images[:, 1::2]
+    rows = images[:, ::2] + images[:, 1::2]  # (count, height / 2, width, channels)
     return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4.0

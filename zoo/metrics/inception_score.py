@@ -58,9 +58,9 @@ def inception_score(logits, splits=10, seed=None):
 
 
 def _score(logits):
-    log_p = special.log_softmax(logits, axis=1)
+    log_p = special.log_softmax(logits, axis=1)  # (count, classes)
     p = np.exp(log_p)
-    marginal = p.mean(axis=0)
+    marginal = p.mean(axis=0)  # (classes,): what is predicted over all samples
     # The mean KL is the entropy of the mean less the mean entropy; xlogy(0, 0) is 0.
     mean_kl = (p * log_p).sum(axis=1).mean() - special.xlogy(marginal, marginal).sum()
     return np.exp(mean_kl)

@@ -156,6 +156,7 @@ def efficientnet_lite0_network():
     x = normalized(
         images, layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False)
     )
+    # 224 pixels a side become 112 here, and 112, 56, 28, 14, 14, 7, 7 by stages.
     for blocks, kernel, stride, expansion, filters in STAGES:
         for block in range(blocks):
             before, strides = x, stride if block == 0 else 1
@@ -166,7 +167,7 @@ def efficientnet_lite0_network():
             )
             x = normalized(x, depthwise)
             x = normalized(x, pointwise(filters), relu=False)
-            if block:
+            if block:  # the first of a stage changes width or size
                 x = layers.Add()([before, x])
     x = normalized(x, pointwise(1280))
     features = layers.GlobalAveragePooling2D()(x)

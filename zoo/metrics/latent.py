@@ -56,15 +56,18 @@ def kl_decomposition(mean, log_variance, codes, log_prior, *, dataset_size=None)
 
     posterior, average, factorised = np.empty((3, count))
     for row in range(count):
+        # Log-density of this code under each posterior, entry by entry:
+        # (count, latent_dim)
         terms = -0.5 * (
             np.square(codes[row] - mean) * np.exp(-log_variance)
             + log_variance
             + LOG_2PI
         )
-        weights = np.roll(log_weights, row)
-        joint = terms.sum(axis=1)
-        posterior[row] = joint[row]
-        average[row] = logsumexp(joint + weights)
+        weights = np.roll(log_weights, row)  # (count,), the own posterior's first
+        joint = terms.sum(axis=1)  # (count,): of whole codes
+        posterior[row] = joint[row]  # log q(z|x)
+        average[row] = logsumexp(joint + weights)  # log q(z)
+        # log of the product of q(z_j): entries averaged one by one, then multiplied
         factorised[row] = logsumexp(terms + weights[:, None], axis=0).sum()
     return {
         "kl": float(np.mean(posterior - log_prior)),

@@ -260,6 +260,6 @@ def _entropy(counts, corrected=False):
     """Returns the entropy of frequencies, nats; corrected for their finite number."""
     seen = counts[counts > 0]
     frequencies = seen / seen.sum()
-    entropy = -float((frequencies * np.log(frequencies)).sum())
+    entropy = abs(float((frequencies * np.log(frequencies)).sum()))  # of one class 0
     # A sample of few leaves classes out by chance (Miller 1955, "Note on the bias").
     return entropy + (len(seen) - 1) / (2 * seen.sum()) if corrected else entropy

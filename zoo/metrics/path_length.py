@@ -66,6 +66,7 @@ def perceptual_path_length(
     for first in range(0, samples, batch_size):
         part = slice(first, first + batch_size)
         a, b, t = starts[part], ends[part], times[part]
+        # (batch, height, width, channels) each, a step of epsilon apart
         near, far = (
             np.asarray(generate(between(a, b, u).astype(np.float32)))
             for u in (t, t + epsilon)

@@ -7,11 +7,11 @@ pixel is a large error, a blur is a small one. To people it is the other way rou
 to the layers of an image classifier too.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from zoo.metrics import checks
+from zoo.networks.vgg import vgg16
 
 #: The last convolution of each of the five stages.
 LAYERS = (
@@ -40,6 +40,7 @@ class VGG16Distance:
 
     Raises:
         OSError: If the weights cannot be downloaded or read.
+        ValueError: If the file holds other weights.
 
     Source:
         Zhang et al. 2018, https://arxiv.org/abs/1801.03924, section 3, equation 1, with
@@ -53,17 +54,8 @@ class VGG16Distance:
     """
 
     def __init__(self, weights="imagenet"):
-        try:
-            vgg = keras.applications.VGG16(include_top=False, weights=weights)
-        except Exception as error:  # Keras raises a bare Exception without a network
-            raise OSError(
-                f"VGG16's weights {weights!r} could not be had: {error} Connect to the "
-                "network, or pass `weights` the path of the file without top from "
-                "keras.applications, downloaded elsewhere."
-            ) from error
-        outputs = [vgg.get_layer(name).output for name in LAYERS]
         self.name = "vgg16_distance" + ("_random" if weights is None else "")
-        self._network = keras.Model(vgg.inputs, outputs)
+        self._network = vgg16(LAYERS, weights)
         self._graph = tf.function(self._distances, reduce_retracing=True)
 
     def __call__(self, a, b, *, value_range=None, batch_size=16):
@@ -105,11 +97,13 @@ class VGG16Distance:
 
     def _distances(self, a, b):
         """Returns `(batch,)` distances of images in [0, 1]."""
+        # (2 * batch, height, width, 3): one pass over both
         images = tf.cast(tf.concat([a, b], axis=0), tf.float32)
-        images = keras.applications.vgg16.preprocess_input(255.0 * images)
         total = 0.0
         for maps in self._network(images, training=False):
+            # Of unit length per position, so that no strong channel decides alone:
+            # (batch, height, width, channels) each
             first, second = tf.split(tf.math.l2_normalize(maps, axis=-1), 2)
             squares = tf.reduce_sum(tf.square(first - second), axis=-1)
-            total += tf.reduce_mean(squares, axis=(1, 2))
+            total += tf.reduce_mean(squares, axis=(1, 2))  # (batch,)
         return total

@@ -48,7 +48,7 @@ def prd_curve(real, fake, clusters=20, angles=1001, runs=10, seed=0):
             f"{clusters} clusters need as many samples. Received: {len(real)} real and "
             f"{len(fake)} fake."
         )
-    both = np.concatenate([real, fake])
+    both = np.concatenate([real, fake])  # clustered together, or bins would differ
     curves = []
     for run in range(runs):
         kmeans = MiniBatchKMeans(clusters, n_init=10, random_state=seed + run)
@@ -90,6 +90,7 @@ def prd_of_histograms(real, fake, angles=1001):
     if angles < 3:
         raise ValueError(f"`angles` must be 3 or more. Received: {angles}.")
     real, fake = real / real.sum(), fake / fake.sum()
+    # Evenly spaced in the angle, as precision and recall matter alike: (angles,)
     slopes = np.tan(np.linspace(1e-10, np.pi / 2 - 1e-10, angles))
     precision = np.minimum(slopes[:, None] * real, fake).sum(axis=1)
     return precision.clip(0.0, 1.0), (precision / slopes).clip(0.0, 1.0)

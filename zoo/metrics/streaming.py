@@ -101,14 +101,15 @@ class FrechetDistance(keras.metrics.Metric):
 
 def _update(moments, batch):
     """Adds a batch to count, mean and scatter, centred before it is squared."""
-    batch = tf.cast(batch, tf.float64)
+    batch = tf.cast(batch, tf.float64)  # (batch, features)
     count = tf.cast(tf.shape(batch)[0], tf.float64)
     mean = tf.math.divide_no_nan(tf.reduce_sum(batch, axis=0), count)  # may be empty
     centred = batch - mean
     before = tf.convert_to_tensor(moments["count"])
     total = before + count
     shift = mean - moments["mean"]
-    scatter = tf.matmul(centred, centred, transpose_a=True)
+    scatter = tf.matmul(centred, centred, transpose_a=True)  # (features, features)
+    # Within the batch, and between its mean and that of all before it.
     share = tf.math.divide_no_nan(count, total)
     scatter += before * share * tf.tensordot(shift, shift, axes=0)
     moments["scatter"].assign(moments["scatter"] + scatter)
@@ -166,8 +167,9 @@ class KernelDistance(keras.metrics.Metric):
             return (tf.matmul(a, b, transpose_b=True) / dim + 1.0) ** 3
 
         def of_others(a):
-            gram = kernel(a, a)
+            gram = kernel(a, a)  # (batch, batch)
             count = tf.cast(tf.shape(a)[0], tf.float64)
+            # No row is compared with itself: that is what makes it unbiased.
             others = tf.reduce_sum(gram) - tf.linalg.trace(gram)
             return others / (count * (count - 1.0))
 

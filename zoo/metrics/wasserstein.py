@@ -51,6 +51,7 @@ def sliced_wasserstein(real, fake, projections=512, order=2, seed=0):
     total = 0.0
     for first in range(0, projections, 64):
         part = directions[:, first : first + 64]
+        # (pieces, 64): along a direction the k-th smallest goes to the k-th smallest
         gaps = np.sort(real @ part, axis=0)[starts // n]
         gaps -= np.sort(fake @ part, axis=0)[starts // m]
         total += (lengths @ np.abs(gaps) ** order).sum()
