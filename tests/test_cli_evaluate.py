@@ -11,6 +11,7 @@ from PIL import Image
 
 from zoo.classifier import Classifier
 from zoo.cli import commands as cli
+from zoo.cli import evaluation
 from zoo.data import images
 from zoo.deploy import presets
 from zoo.gan import GAN
@@ -104,7 +105,7 @@ def test_a_folder_must_be_there(folders, capsys):
 
 
 def test_a_saved_model_is_named_after_its_folder_not_its_version():
-    extractor = cli.find_extractor(
+    extractor = evaluation.find_extractor(
         str(presets.SHELF / "classifier_mnist" / "1"), None, "clean"
     )
     assert extractor.name == "classifier_mnist"
@@ -114,8 +115,8 @@ def test_a_file_of_the_zoo_registers_its_own_class():
     """In a new program, which has imported no model yet."""
     path = presets.SHELF / "classifier_mnist" / "model.keras"
     script = (
-        "from zoo.cli import commands as cli\n"
-        f"print(cli.find_extractor({str(path)!r}, None, 'clean').channels)\n"
+        "from zoo.cli import evaluation\n"
+        f"print(evaluation.find_extractor({str(path)!r}, None, 'clean').channels)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True

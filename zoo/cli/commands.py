@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import tyro
 
 import zoo
+from zoo.cli.evaluation import Source, evaluate, progress_bar
 from zoo.cli.recipes import (
     WrongUse,
     catalog,
@@ -25,11 +26,10 @@ from zoo.cli.recipes import (
 )
 from zoo.deploy import presets
 from zoo.experiment import report
-from zoo.system import read_json, write_json
+from zoo.system import read_json
 
 Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME-OR-DIR")]
 
 
 def list_() -> None:
@@ -39,7 +39,11 @@ def list_() -> None:
         print(f"  {name:24} {summary}")
     print("\nPresets: zoo info NAME")
     for name in presets.names():
-        print(f"  {name:24} {presets.card(name)['summary']}")
+        try:
+            summary = presets.card(name)["summary"]
+        except (ValueError, KeyError) as error:  # the others are still of use
+            summary = f"damaged: {error}"
+        print(f"  {name:24} {summary}")
 
 
 def train(recipe: Name) -> None:
@@ -50,162 +54,6 @@ def train(recipe: Name) -> None:
     """
     # Reached without flags only; `main` hands any others to the recipe itself.
     run_recipe(recipe, [])
-
-
-#: Images below which a distance says more of their number than of their quality.
-FEW = 2000
-
-
-#: Keeps features of real images from one comparison to the next.
-CACHE = Path.home() / ".cache" / "generative-zoo"
-
-
-def evaluate(
-    source: Source = "",
-    data: str = "",
-    languages: tuple[str, str] | None = None,
-    real: Path | None = None,
-    fake: Path | None = None,
-    metrics: str = "",
-    extractor: str = "",
-    weights: Path | None = None,
-    resize: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = "clean",
-    size: tuple[int, int] | None = None,
-    count: int = 10_000,
-    intervals: int = 0,
-    cache: Path = CACHE,
-    report_dir: Path = Path("evaluation"),
-    out: Path | None = None,
-) -> None:
-    """Measures a preset or a run, or compares two folders of images.
-
-    By its recipe: `zoo evaluate vae_fashion_mnist`. Its samples against the test
-    images: `zoo evaluate vae_fashion_mnist --metrics fid,kid,prd`. Any images:
-    `zoo evaluate --real DIR --fake DIR --extractor inception_v3_keras`.
-
-    Args:
-        source: name of a preset, or folder of a run
-        data: other data than the source was trained on, whose test part to measure
-            it by
-        languages: codes of source and target, where other data needs them
-        real: folder of real images, without a source
-        fake: folder of generated images, without a source
-        metrics: of fid, fid_infinity, kid, is, prdc, prd, swd, diversity, modes
-        extractor: preset of a classifier, inception_v3_keras, inception_2015,
-            efficientnet_lite0, a .keras file or a SavedModel; by default what a source
-            was measured by after its training
-        weights: file of the extractor's weights, where it needs one
-        resize: how images are brought to the extractor's size
-        size: height and width that folders of several sizes are cropped to
-        count: samples to draw from a source, at most as many as its test images
-        intervals: resamples for a 95 % interval around each number, such as 100, each a
-            quarter or more of the metrics' own time
-        cache: folder that keeps the real images' features for the next time
-        report_dir: where a comparison writes report.json and its pictures
-        out: JSON file to write the numbers to
-    """
-    if bool(source) == bool(real or fake) or bool(real) != bool(fake):
-        raise WrongUse("Give one preset or run, or else --real DIR and --fake DIR.")
-    if missing := [str(d) for d in (real, fake) if d and not d.is_dir()]:
-        raise WrongUse(f"There is no folder {' and no '.join(missing)}.")
-    if count < 1:
-        raise WrongUse(f"--count must be 1 or more. Received {count}.")
-    wanted = [name.strip() for name in metrics.split(",") if name.strip()]
-    compares = not source or wanted or extractor or intervals
-    if source:
-        model, recipe, config = trained(
-            source, data=data, languages=languages, size=size
-        )
-    if not compares:
-        results = recipe.score(model, config, recipe.load(config))
-        print(f"Test data of {config.data}:")
-        print(report.table(results.items()))
-        print(report.remark(recipe.PROTOCOL))
-    else:
-        silent_start()
-        from zoo.data import images
-        from zoo.experiment import quality
-        from zoo.experiment.comparison import compare
-        from zoo.metrics.suite import check
-
-        wanted = wanted or ["fid", "kid", "prdc", "prd"]
-        check(wanted, intervals)
-        if source:
-            generative(model, source)
-            reals, _ = recipe.load(config).test
-            fakes = quality.sample(model, min(count, len(reals)))
-        else:
-            reals, fakes = (images.load(d, "all", size=size)[0] for d in (real, fake))
-        if source and not extractor:  # as after training
-            by = quality.extractor_of(config.data)
-        else:
-            by = find_extractor(extractor, weights, resize)
-        results = compare(
-            reals,
-            fakes,
-            by,
-            wanted,
-            resamples=intervals,
-            cache=cache,
-            directory=report_dir,
-            progress=progress_bars(),
-            real_images=config.data if source else str(real),
-            fake_images=source or str(fake),
-        )
-        print(report.table((name, measured(entry)) for name, entry in results.items()))
-        print(f"({len(reals):,} real and {len(fakes):,} fake images)")
-        if min(len(reals), len(fakes)) < FEW:
-            print(
-                f"Fewer than {FEW:,} images: distances come out far too large, and "
-                "compare only with those of as many."
-            )
-        print(f"Wrote {report_dir}")
-    if out:
-        write_json(out, results)
-        print(f"Wrote {out}")
-
-
-def find_extractor(name, weights, resize):
-    """Returns the extractor that a name on the command line means."""
-    from zoo.metrics import extractors, known
-
-    if not name:
-        raise WrongUse(
-            "No classifier of these images ships with the zoo: give --extractor, for "
-            "photographs inception_v3_keras."
-        )
-    if name in presets.names() or (Path(name) / "report.json").is_file():
-        model = trained(name).model
-        return extractors.of_model(model, Path(name).name, resize=resize)
-    return known.by_name(name, weights, resize)
-
-
-def progress_bars():
-    """Returns a function of (what, images done, in all) that shows a bar for each."""
-    import keras
-
-    bars = {}
-
-    def update(name, done, total):
-        if name not in bars:
-            print(f"Features of the {name} images")
-            verbose = 1 if sys.stdout.isatty() else 2
-            bars[name] = keras.utils.Progbar(total, unit_name="image", verbose=verbose)
-        bars[name].update(done)
-
-    return update
-
-
-def measured(entry):
-    """Returns a result of `zoo.metrics.suite.measure` as text."""
-    text = f"{entry['value']:.4g}"
-    if "interval" in entry:
-        text += " [{:.4g}, {:.4g}]".format(*entry["interval"])
-    if "std" in entry:
-        text += f" (std {entry['std']:.2g})"
-    if "collapse" in entry:
-        text += f" of {entry['of']}, collapse: {entry['collapse']}"
-    return text
 
 
 def sample(
@@ -283,6 +131,43 @@ def translate(
             print(line)
         for text, score in next(found) if line.strip() else [("", 0.0)]:
             print(text if n_best == 1 else f"{score:9.3f}  {text}")
+
+
+def apply(
+    source: Source,
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional],
+    out: Path | None = None,
+) -> None:
+    """Applies a model to files: `zoo apply SOURCE photos/ --out results/`.
+
+    A translator takes sentences too, or text files, a sentence per line; a model of
+    images takes image files and folders of them.
+
+    Args:
+        source: name of a preset, or folder of a run
+        inputs: files, folders, or sentences, each in quotes
+        out: folder to write to, made if missing; or the file, of a single text file
+    """
+    if not inputs:
+        raise WrongUse("Give files, folders or sentences to apply the model to.")
+    model, _, config = trained(source)
+    from zoo.experiment import application
+
+    search = {name: getattr(config, name, None) for name in ("beam", "alpha")}
+    options = search if hasattr(model, "translate") else {}
+    done = application.apply(
+        model, inputs, out, progress=progress_bar("input"), **options
+    )
+    for text in done.results:
+        print(text)
+    for path, why in done.failed:
+        print(f"zoo: left out {path}: {why}", file=sys.stderr)
+    if done.written:
+        print(report.wrote(done.written[:5]))
+        if len(done.written) > 5:
+            print(f"  and {len(done.written) - 5:,} more")
+    if done.failed and not done.written and not done.results:
+        raise ValueError("None of the inputs could be read.")
 
 
 def export(
@@ -396,6 +281,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "sample": sample,
     "translate": translate,
+    "apply": apply,
     "export": export,
     "info": info,
     "ship": ship,

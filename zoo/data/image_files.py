@@ -137,10 +137,11 @@ def stack(images, names, channels):
                 f"{image.shape[:2]}."
             )
     channels = channels or max(image.shape[-1] for image in images)
-    return np.stack([_recolour(image, channels) for image in images])
+    return np.stack([recolour(image, channels) for image in images])
 
 
-def _recolour(pixels, channels):
+def recolour(pixels, channels):
+    """Returns uint8 pixels with 1 or 3 channels: grey by luma, or grey thrice."""
     if pixels.shape[-1] == channels:
         return pixels
     if channels == 3:
