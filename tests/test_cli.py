@@ -69,6 +69,16 @@ def test_a_recipes_help_shows_each_setting_with_its_default(capsys):
         (("nonsense",), "nonsense"),
         (("train", "vae", "--epoch", "3"), "--epochs"),
         (("train", "vae", "--epochs", "many"), "many"),
+        (("train", "vae", "--epochs", "0"), "--epochs must be 1 or more"),
+        (("train", "vae", "--beta", "nan"), "--beta must be a finite number"),
+        (("train", "dates", "--beam", "0"), "--beam must be 1 or more. Received 0"),
+        (("evaluate", "vae_fashion_mnist", "--languages", "a", "b"), "--languages"),
+        (("evaluate", "dates_to_iso", "--size", "9", "9"), "no setting --size"),
+        (
+            ("evaluate", "vae_fashion_mnist", "--paired"),
+            "--paired compares two folders",
+        ),
+        (("apply", "vae_fashion_mnist"), "Give files, folders or sentences"),
         ((), "Missing subcommand"),
     ],
 )
@@ -88,8 +98,6 @@ def test_a_folder_without_a_finished_run_is_wrong_use(tmp_path, capsys):
         (("info", "nothing"), "No preset named 'nothing'"),
         (("train", "vae", "--data", "/no/such/folder"), "/no/such/folder"),
         (("train", "vae", "--deterministic"), "pass beta=0"),
-        (("train", "vae", "--epochs", "0"), "--epochs must be 1 or more"),
-        (("train", "dates", "--beam", "0"), "--beam must be 1 or more. Received 0"),
         (("data", "prepare", "mnist", "--from", "/no/such"), "/no/such"),
     ],
 )
