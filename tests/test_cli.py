@@ -52,7 +52,7 @@ def test_every_command_helps(argv, capsys):
 def test_a_recipes_help_shows_each_setting_with_its_default(capsys):
     assert run("train", "vae", "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "--latent-dim INT length of a code (default: 10)" in text
+    assert "--latent-dim INT length of a code; of more on Fashion-MNIST" in text
     assert "zoo train vae" in text
 
 
