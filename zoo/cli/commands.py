@@ -155,9 +155,9 @@ def apply(
 
     search = {name: getattr(config, name, None) for name in ("beam", "alpha")}
     options = search if hasattr(model, "translate") else {}
-    done = application.apply(
-        model, inputs, out, progress=progress_bar("input"), **options
-    )
+    files = [name for name in inputs if os.path.exists(name)]
+    progress = progress_bar("input") if files else None  # a sentence takes no time
+    done = application.apply(model, inputs, out, progress=progress, **options)
     for text in done.results:
         print(text)
     for path, why in done.failed:

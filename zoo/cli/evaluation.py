@@ -176,16 +176,15 @@ def progress_bars():
 
 
 def progress_bar(unit):
-    """Returns a function of (done, in all) that shows a bar on a terminal."""
+    """Returns a function of (done, in all) that shows a bar."""
     import keras
 
     bars = []
 
     def update(done, total):
-        if not sys.stdout.isatty():
-            return
         if not bars:
-            bars.append(keras.utils.Progbar(total, unit_name=unit))
+            verbose = 1 if sys.stdout.isatty() else 2  # a line at the end
+            bars.append(keras.utils.Progbar(total, unit_name=unit, verbose=verbose))
         bars[0].update(done)
 
     return update

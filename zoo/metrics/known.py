@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.metrics.extractors import Extractor, digest, of_model, of_saved_model
+from zoo.training.loading import load_model
 
 
 def inception_v3_keras(weights="imagenet", resize="clean"):
@@ -199,7 +200,7 @@ def by_name(source, weights=None, resize="clean"):
         return known[source](weights, resize)
     path = Path(source)
     if path.suffix == ".keras" and path.is_file():
-        return of_model(keras.saving.load_model(path), path.stem, resize=resize)
+        return of_model(load_model(path), path.stem, resize=resize)
     if (path / "saved_model.pb").is_file():
         path = path.resolve()
         name = path.parent.name if path.name.isdigit() else path.name  # a version
