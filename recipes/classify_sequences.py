@@ -14,8 +14,7 @@ import numpy as np
 
 from zoo.data import text
 from zoo.networks.recurrent import Encoder, Recurrent
-from zoo.seq2seq import padded
-from zoo.text.vocabulary import Vocabulary
+from zoo.text.vocabulary import Vocabulary, padded
 
 LANGUAGES = ("English", "German", "Persian")
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from zoo.data import text
 from zoo.networks.recurrent import Decoder, Recurrent
-from zoo.seq2seq import before, padded
+from zoo.seq2seq import before
 from zoo.text import decoding
-from zoo.text.vocabulary import END, START, Vocabulary
+from zoo.text.vocabulary import END, START, Vocabulary, padded
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,10 @@ from zoo.experiment import pictures
 from zoo.experiment.run import Run
 from zoo.metrics.text import bleu, chrf
 from zoo.networks.recurrent import Recurrent
-from zoo.seq2seq import DEVICE_LENGTH, Seq2Seq, Teaching, padded
+from zoo.seq2seq import Seq2Seq, Teaching
 from zoo.system import whole
-from zoo.text.vocabulary import Vocabulary
+from zoo.text.endpoints import DEVICE_LENGTH
+from zoo.text.vocabulary import Vocabulary, padded
 from zoo.training.optimizers import FusedAdam
 
 
