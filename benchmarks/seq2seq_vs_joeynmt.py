@@ -47,8 +47,7 @@ ONCE = {word: f"{word} once" for word in SEARCHES}  # with keys projected once
 def data(count):
     """Returns `(vocabularies, batches, test batches, references)`; 0 means all."""
     from zoo.data import text
-    from zoo.seq2seq import padded
-    from zoo.text.vocabulary import Vocabulary
+    from zoo.text.vocabulary import Vocabulary, padded
 
     pairs = list(zip(*text.load("embedded/en-de", "train"), strict=True))
     vocabularies = [Vocabulary.learn(side, SIZE) for side in pairs]
@@ -77,7 +76,8 @@ def zoo_contestant(vocabularies, batches, sources):
     import tensorflow as tf
 
     from zoo.networks.recurrent import Recurrent
-    from zoo.seq2seq import IDS, Seq2Seq
+    from zoo.seq2seq import Seq2Seq
+    from zoo.text.translation import IDS
     from zoo.training.optimizers import FusedAdam
 
     keras.utils.set_random_seed(0)

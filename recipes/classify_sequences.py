@@ -16,8 +16,7 @@ from zoo.data import text
 from zoo.experiment import report
 from zoo.experiment.settings import Settings
 from zoo.networks.recurrent import Encoder, Recurrent
-from zoo.seq2seq import padded
-from zoo.text.vocabulary import Vocabulary
+from zoo.text.vocabulary import Vocabulary, padded
 
 LANGUAGES = ("English", "German", "Persian")
 

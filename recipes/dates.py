@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from zoo.experiment import translation
+from zoo.experiment import corpus
 from zoo.experiment.run import Run
 from zoo.experiment.settings import Training
 from zoo.networks.recurrent import Recurrent
@@ -72,7 +72,7 @@ class Config(Training):
 
 def load(config):
     """Returns pairs of dates with their vocabularies, of characters."""
-    return translation.Corpus(config, "character")
+    return corpus.Corpus(config, "character")
 
 
 def build(config, data):
@@ -97,7 +97,7 @@ def score(model, config, data):
     Returns:
         `{metric: value}`: nats per character, and shares of dates exactly right.
     """
-    logs = translation.likelihood(model, data.test)
+    logs = corpus.likelihood(model, data.test)
     metrics = {name: round(float(value), 5) for name, value in logs.items()}
     splits = {"exact": data.test}
     if config.data == "embedded/dates":
@@ -112,7 +112,7 @@ def score(model, config, data):
 
 def examples(model, config, data):
     """Returns real inputs for `zoo.deploy.export`: dates that fit on a device."""
-    return translation.examples(model, data)
+    return corpus.examples(model, data)
 
 
 PROTOCOL = (
@@ -124,9 +124,9 @@ PROTOCOL = (
 
 def pictures(model, config, data, directory):
     """Writes translations and alignments; returns the paths."""
-    return translation.pictures(model, config, data, directory)
+    return corpus.pictures(model, config, data, directory)
 
 
 def main(config):
     """Trains, scores, shows and exports; returns the report."""
-    return translation.train(Run(__name__, config), load(config), build)
+    return corpus.train(Run(__name__, config), load(config), build)

@@ -16,9 +16,9 @@ from zoo.data import text
 from zoo.experiment import report
 from zoo.experiment.settings import Settings
 from zoo.networks.recurrent import Decoder, Recurrent
-from zoo.seq2seq import before, padded
+from zoo.seq2seq import before
 from zoo.text import decoding
-from zoo.text.vocabulary import END, START, Vocabulary
+from zoo.text.vocabulary import END, START, Vocabulary, padded
 
 
 @dataclass(frozen=True)

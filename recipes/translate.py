@@ -19,7 +19,7 @@ from typing import Literal
 
 import keras
 
-from zoo.experiment import translation
+from zoo.experiment import corpus
 from zoo.experiment.run import Run
 from zoo.experiment.settings import Training
 from zoo.metrics.text import bleu, chrf
@@ -86,7 +86,7 @@ class Config(Training):
 
 def load(config):
     """Returns pairs of sentences with their vocabularies."""
-    return translation.Corpus(config, config.level, config.persian)
+    return corpus.Corpus(config, config.level, config.persian)
 
 
 def build(config, data):
@@ -120,7 +120,7 @@ def score(model, config, data):
         chrF, greedy and by a beam.
     """
     sources, targets = data.test
-    metrics = translation.likelihood(model, data.test)
+    metrics = corpus.likelihood(model, data.test)
     metrics = {name: round(float(value), 4) for name, value in metrics.items()}
     for name, beam in (("greedy", 1), (f"beam_{config.beam}", config.beam)):
         found = model.translate(sources, beam=beam, alpha=config.alpha)
@@ -133,7 +133,7 @@ def score(model, config, data):
 
 def examples(model, config, data):
     """Returns real inputs for `zoo.deploy.export`: sentences that fit on a device."""
-    return translation.examples(model, data)
+    return corpus.examples(model, data)
 
 
 PROTOCOL = (
@@ -145,10 +145,10 @@ PROTOCOL = (
 
 def pictures(model, config, data, directory):
     """Writes translations and alignments; returns the paths."""
-    return translation.pictures(model, config, data, directory)
+    return corpus.pictures(model, config, data, directory)
 
 
 def main(config):
     """Trains, scores, shows and exports; returns the report."""
     bleu(["."], ["."])  # tells of a missing sacrebleu before the training
-    return translation.train(Run(__name__, config), load(config), build)
+    return corpus.train(Run(__name__, config), load(config), build)

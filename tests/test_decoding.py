@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.text import decoding
+from zoo.text.beam import beam_search, coverage_penalty, length_penalty, top_k
 
 START, END = 1, 2
 
@@ -81,9 +82,7 @@ def test_a_sentence_may_end_at_its_first_token():
     tokens, scores = decoding.greedy(toy.step, toy.state(2), **ENDS, max_length=4)
     np.testing.assert_array_equal(tokens, [[END, 0, 0, 0]] * 2)
     np.testing.assert_allclose(scores, 0.0, atol=1e-6)
-    found = decoding.beam_search(
-        toy.step, toy.state(2), **ENDS, max_length=4, beam=3, n_best=2
-    )
+    found = beam_search(toy.step, toy.state(2), **ENDS, max_length=4, beam=3, n_best=2)
     np.testing.assert_array_equal(found.tokens[:, 0], [[END, 0, 0, 0]] * 2)
 
 
@@ -96,10 +95,10 @@ def test_of_equal_tokens_the_first_is_taken():
 
     state = tf.zeros((1, 1))
     for beam in (1, 3):
-        found = decoding.beam_search(step, state, **ENDS, max_length=3, beam=beam)
+        found = beam_search(step, state, **ENDS, max_length=3, beam=beam)
         np.testing.assert_array_equal(found.tokens[0, 0], [3, 3, 3])
         np.testing.assert_allclose(found.scores, 0.0)
-        found = decoding.beam_search(level, state, **ENDS, max_length=3, beam=beam)
+        found = beam_search(level, state, **ENDS, max_length=3, beam=beam)
         np.testing.assert_array_equal(found.tokens[0, 0], [END, 0, 0])
     np.testing.assert_array_equal(
         decoding.greedy(level, state, **ENDS, max_length=3).tokens, [[END, 0, 0]]
@@ -110,7 +109,7 @@ def test_of_equal_tokens_the_first_is_taken():
 def test_beam_of_one_is_greedy(seed):
     toy = Toy(seed, size=7)
     greedy = decoding.greedy(toy.step, toy.state(8), **ENDS, max_length=9)
-    beam = decoding.beam_search(toy.step, toy.state(8), **ENDS, max_length=9, beam=1)
+    beam = beam_search(toy.step, toy.state(8), **ENDS, max_length=9, beam=1)
     np.testing.assert_array_equal(beam.tokens[:, 0], greedy.tokens)
     np.testing.assert_allclose(beam.scores[:, 0], greedy.scores, rtol=1e-5, atol=1e-6)
 
@@ -121,7 +120,7 @@ def test_beam_is_never_worse_than_greedy(beam):
         toy = Toy(seed, size=9, end_bias=-1.0)
         options = {**ENDS, "max_length": 8}
         greedy = decoding.greedy(toy.step, toy.state(16), **options)
-        best = decoding.beam_search(toy.step, toy.state(16), **options, beam=beam)
+        best = beam_search(toy.step, toy.state(16), **options, beam=beam)
         assert np.all(best.scores[:, 0] >= greedy.scores - 1e-4)
 
 
@@ -140,9 +139,9 @@ def test_wide_beam_finds_what_exhaustive_search_finds(alpha, beta):
         everything.sort(reverse=True)
 
         def bonus(state):
-            return decoding.coverage_penalty(state["coverage"], beta)
+            return coverage_penalty(state["coverage"], beta)
 
-        found = decoding.beam_search(
+        found = beam_search(
             toy.step,
             toy.state(2),
             **ENDS,
@@ -162,12 +161,12 @@ def test_wide_beam_finds_what_exhaustive_search_finds(alpha, beta):
 def test_a_row_does_not_depend_on_its_neighbours():
     toy = Toy(3, size=7)
     state = toy.state(6)
-    together = decoding.beam_search(
+    together = beam_search(
         toy.step, state, **ENDS, max_length=8, beam=3, n_best=3, alpha=0.7
     )
     for row in range(6):
         own = tf.nest.map_structure(lambda part: part[row : row + 1], state)  # noqa: B023
-        alone = decoding.beam_search(
+        alone = beam_search(
             toy.step, own, **ENDS, max_length=8, beam=3, n_best=3, alpha=0.7
         )
         np.testing.assert_array_equal(alone.tokens[0], together.tokens[row])
@@ -188,7 +187,7 @@ def test_sentences_that_ended_take_no_further_steps(beam):
         options = {**ENDS, "max_length": 12}
         if beam == 1:
             return decoding.greedy(step, state, memory, **options)
-        return decoding.beam_search(
+        return beam_search(
             step, state, memory, **options, beam=beam, n_best=2, alpha=0.7
         )
 
@@ -212,7 +211,7 @@ def test_top_k_in_blocks_is_that_of_all():
     values[:10, 1700] = 10.0  # also where they are not the best of their block
     values[0, :-3] = -np.inf
     for count in (1, 4, 9):
-        best, places = decoding._top_k(tf.constant(values), count)
+        best, places = top_k(tf.constant(values), count)
         expected = tf.math.top_k(values, count)
         np.testing.assert_array_equal(best, expected.values)
         np.testing.assert_array_equal(places, expected.indices)
@@ -224,18 +223,14 @@ def test_a_step_may_forbid_tokens_by_minus_infinity(size):
         only = tf.where(tf.range(size) == END, 0.0, float("-inf"))
         return tf.tile(only[None], [tf.shape(tokens)[0], 1]), state
 
-    found = decoding.beam_search(
-        step, tf.zeros((2, 1)), **ENDS, max_length=4, beam=3, n_best=2
-    )
+    found = beam_search(step, tf.zeros((2, 1)), **ENDS, max_length=4, beam=3, n_best=2)
     np.testing.assert_array_equal(found.tokens[:, 0], [[END, 0, 0, 0]] * 2)
     np.testing.assert_array_equal(found.scores, [[0.0, -np.inf]] * 2)
 
 
 def test_missing_hypotheses_score_minus_infinity():
     toy = Toy(0, size=4)  # one word: at two steps, three sentences
-    found = decoding.beam_search(
-        toy.step, toy.state(1), **ENDS, max_length=2, beam=5, n_best=5
-    )
+    found = beam_search(toy.step, toy.state(1), **ENDS, max_length=2, beam=5, n_best=5)
     assert np.isfinite(found.scores).sum() == 3
     assert np.all(np.isneginf(found.scores[0, 3:]))
     assert not np.any(found.tokens[0, 3:])
@@ -251,7 +246,7 @@ def test_search_stops_when_all_have_ended():
 
     decoding.greedy(step, tf.zeros((2, 1)), **ENDS, max_length=50)
     assert len(calls) == 1
-    decoding.beam_search(step, tf.zeros((2, 1)), **ENDS, max_length=50, beam=2)
+    beam_search(step, tf.zeros((2, 1)), **ENDS, max_length=50, beam=2)
     assert len(calls) <= 3
 
 
@@ -292,12 +287,10 @@ def test_likeliest_keeps_the_smallest_set_of_enough_probability():
 
 
 def test_penalties_are_those_of_gnmt():
-    np.testing.assert_allclose(
-        decoding.length_penalty(7, 0.6), (12 / 6) ** 0.6, rtol=1e-6
-    )
+    np.testing.assert_allclose(length_penalty(7, 0.6), (12 / 6) ** 0.6, rtol=1e-6)
     coverage = [[0.5, 2.0, 0.25, 1.0]]
     np.testing.assert_allclose(
-        decoding.coverage_penalty(coverage, 0.2),
+        coverage_penalty(coverage, 0.2),
         [0.2 * (np.log(0.5) + np.log(0.25))],
         rtol=1e-6,
     )
@@ -309,7 +302,7 @@ def test_penalties_are_those_of_gnmt():
         (decoding.sample, {"seed": 0, "temperature": 0}, "Received temperature=0"),
         (decoding.sample, {"seed": 0, "top_p": 0}, "at most 1. Received .*top_p=0"),
         (decoding.sample, {"seed": 0, "top_k": -1}, "Received .*top_k=-1"),
-        (decoding.beam_search, {"beam": 2, "n_best": 3}, "n_best=3, beam=2"),
+        (beam_search, {"beam": 2, "n_best": 3}, "n_best=3, beam=2"),
     ],
 )
 def test_says_what_is_wrong_with_its_arguments(search, settings, message):

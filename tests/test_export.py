@@ -128,7 +128,11 @@ def test_half_precision_survives_a_loop(tmp_path):
     artifacts = export.export(Loop(), tmp_path, formats=("float32", "float16"))
     sizes = {a.format: a.bytes for a in artifacts}
     assert sizes["float16"] < 0.7 * sizes["float32"]
-    run = export.interpreter(tmp_path / "model_float16.tflite")
+    run, whole = (
+        export.interpreter(tmp_path / f"model_{format}.tflite")
+        for format in ("float16", "float32")
+    )
+    assert run.get_signature_list() == whole.get_signature_list()
     call = run.get_signature_runner("run")
     x = np.random.default_rng(1).normal(size=(1, 64)).astype("float32")
     (function, _) = Loop().export_signatures()["run"]

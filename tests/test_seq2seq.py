@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import keras
 import numpy as np
@@ -12,9 +13,11 @@ import tensorflow as tf
 from tests.contract import ModelContract
 from zoo.deploy import export
 from zoo.networks.recurrent import Recurrent
-from zoo.seq2seq import DEVICE_LENGTH, Seq2Seq, Teaching, padded
-from zoo.text.vocabulary import PADDING, START, Vocabulary
+from zoo.seq2seq import Seq2Seq
+from zoo.text.endpoints import DEVICE_LENGTH
+from zoo.text.vocabulary import PADDING, START, Vocabulary, padded
 from zoo.training.optimizers import FusedAdam
+from zoo.training.teaching import Teaching
 
 LETTERS = Vocabulary.learn(["a b c d e f"], size=11, level="character")
 SIZE = len(LETTERS)
@@ -291,6 +294,68 @@ def test_imagined_translations_follow_the_seed(trained):
     assert twice[:4] != twice[4:]  # each batch draws anew
     cold = trained.imagine(sentences, seed=1, temperature=1e-3)
     assert [one.text for one in cold] == trained.translate(sentences)
+
+
+def test_numbers_are_inputs_of_a_graph_and_make_none_of_their_own(trained, monkeypatch):
+    """Traced anew for each value, a preset kept 8 MB for each."""
+    model = Seq2Seq.from_config(trained.get_config())  # has searched for nothing yet
+    model.set_weights(trained.get_weights())
+    traced, stepper = [], Seq2Seq.stepper
+
+    def counted(self, source, cover=False):
+        traced.append(source)
+        return stepper(self, source, cover)
+
+    monkeypatch.setattr(Seq2Seq, "stepper", counted)
+    sentences, _ = reversals(8, seed=5)
+    numbers = ((0.0, 0.1, 9), (0.6, 0.2, 8), (1, 0.3, 3), (2.0, 0.4, 5))
+    options = [
+        {"beam": 3, "alpha": alpha, "beta": beta, "max_length": length}
+        for alpha, beta, length in numbers
+    ]
+    found = [model.hypotheses(sentences, **some) for some in options]
+    assert len(traced) == 1
+    for some, texts in zip(options, found, strict=True):
+        tokens, scores = model.search(padded(LETTERS.encode(sentences)), **some)
+        assert [row[0].text for row in texts] == LETTERS.decode(tokens[:, 0].numpy())
+        np.testing.assert_allclose([row[0].score for row in texts], scores[:, 0], 1e-4)
+
+    traced.clear()
+    found = [
+        model.imagine(sentences, seed=1, temperature=heat, top_k=top_k, top_p=top_p)
+        for heat, top_k, top_p in ((3.0, 1, 0.9), (3.0, 7, 0.01), (0.01, 7, 0.99))
+    ]
+    assert len(traced) == 1
+    for texts in found:  # each leaves nothing but the likeliest
+        assert [one.text for one in texts] == trained.translate(sentences)
+
+
+@pytest.mark.parametrize(
+    "how", [{"jit_compile": True}, {"run_eagerly": True}, {"steps_per_execution": 4}]
+)
+def test_trains_however_it_is_asked_to_run(how):
+    losses = []
+    for options in ({}, how):
+        keras.utils.set_random_seed(0)
+        model = tiny(teaching=Teaching(0.1, "linear", steps=2))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model.compile(keras.optimizers.Adam(1e-2), **options)
+        history = model.fit(*ids(reversals(16)), batch_size=4, shuffle=False, verbose=0)
+        losses.append(history.history["loss"])
+    assert not model.jit_compile
+    warned = any("doesn't support `jit_compile" in str(w.message) for w in said)
+    assert warned == ("jit_compile" in how)
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_a_gpu_does_not_make_keras_compile_it(monkeypatch):
+    """By default Keras compiles what can be compiled as soon as it sees one."""
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: [gpu])
+    dense = keras.Sequential([keras.layers.Dense(1)])
+    dense.compile("sgd")
+    assert dense.jit_compile and not tiny().jit_compile
 
 
 def test_says_what_is_wrong_with_a_search(trained):

@@ -15,7 +15,7 @@ from zoo.cli import commands as cli
 from zoo.data import text
 from zoo.deploy import presets
 from zoo.experiment import callbacks
-from zoo.seq2seq import DEVICE_BEAM, DEVICE_LENGTH
+from zoo.text.endpoints import DEVICE_BEAM, DEVICE_LENGTH
 from zoo.text.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from zoo.deploy.half import half_weights
 from zoo.system import silence, size, whole
 from zoo.training.saved_model import write_saved_model
 
@@ -255,7 +254,13 @@ def convert(saved_model, cases, format, loops=False):
             f"This model does not convert to LiteRT {format} with built-in operations "
             f"alone: {error}"
         ) from error
-    return half_weights(file) if by_cast else file
+    if by_cast:
+        from zoo.deploy.half import (
+            half_weights,
+        )  # needs ai-edge-litert, as running does
+
+        return half_weights(file)
+    return file
 
 
 def interpreter(path):

@@ -27,6 +27,7 @@ def half_weights(file):
     """
     model = schema.ModelT.InitFromPackedBuf(bytearray(file), 0)
     float32, float16 = schema.TensorType.FLOAT32, schema.TensorType.FLOAT16
+    # Several tensors, also of different signatures, may share one buffer.
     cast = _operator_code(model, schema.BuiltinOperator.CAST)
 
     large = set()
@@ -50,9 +51,10 @@ def half_weights(file):
             stored.name = tensor.name + b"/half"
             stored.shape, stored.type = tensor.shape, float16
             stored.buffer, tensor.buffer = tensor.buffer, 0  # 0: computed, not stored
+            # What read the constant now reads what the cast makes of it.
             graph.tensors.append(stored)
             casts.append(_cast(cast, len(graph.tensors) - 1, index, float16, float32))
-        graph.operators[:0] = casts
+        graph.operators[:0] = casts  # run in this order: before whatever reads them
     builder = flatbuffers.Builder(len(file))
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())

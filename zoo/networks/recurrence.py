@@ -21,8 +21,10 @@ def lstm(product, inputs, state):
         The next state; its first entry is the output.
     """
     hidden, memory = state
-    gates = product(tf.concat([*inputs, hidden], axis=-1))
-    write, forget, new, show = tf.split(gates, 4, axis=-1)
+    gates = product(tf.concat([*inputs, hidden], axis=-1))  # (..., 4 * units)
+    write, forget, new, show = tf.split(gates, 4, axis=-1)  # (..., units) each
+    # A sum, not a product with a matrix: where the forget gate is open, the gradient
+    # passes it unchanged, over any number of steps.
     memory = tf.sigmoid(forget) * memory + tf.sigmoid(write) * tf.tanh(new)
     return tf.sigmoid(show) * tf.tanh(memory), memory
 
@@ -31,7 +33,9 @@ def gru(product, inputs, state):
     """Takes one step of a gated recurrent unit; arguments as for `lstm`."""
     (hidden,) = state
     gates = tf.sigmoid(product(tf.concat([*inputs, hidden], axis=-1)))
-    reset, update = tf.split(gates, 2, axis=-1)
+    reset, update = tf.split(gates, 2, axis=-1)  # (..., units) each
+    # The reset gate is before the product, as in the paper, so that this one waits for
+    # the first; Keras' default has it behind.
     new = tf.tanh(product(tf.concat([*inputs, reset * hidden], axis=-1)))
     return (update * hidden + (1.0 - update) * new,)
 
@@ -45,8 +49,8 @@ class Cell(NamedTuple):
 
     def bias(self, shape, dtype=None):
         """Initialises biases: 0, but 1 where an LSTM would forget at first."""
-        bias = np.zeros(shape)
-        if self.step is lstm:
+        bias = np.zeros(shape)  # (gates * units,)
+        if self.step is lstm:  # the second gate: Jozefowicz et al. 2015, section 2.2
             bias[shape[0] // 4 : shape[0] // 2] = 1.0
         return tf.constant(bias, dtype)
 
@@ -94,6 +98,7 @@ def scan(step, weights, offsets, states, constants, training):
             found = tape.gradient(
                 output, others, upstream, unconnected_gradients="zero"
             )
+            # One product over all steps for each matrix, instead of a sum over steps.
             pairs = zip(inputs, found, strict=False)  # gradients of offsets come first
             return [*(_of_weights(*pair) for pair in pairs), *found]
 
@@ -112,8 +117,9 @@ def _of_weights(inputs, gradients):
     if len(inputs.shape) > 3:  # one by one: a batched product must first transpose
         sides = (tf.unstack(side, axis=1) for side in (inputs, gradients))
         return tf.stack([_of_weights(*pair) for pair in zip(*sides, strict=True)])
+    # (time * batch, inputs)' times (time * batch, outputs)
     flat = (tf.reshape(side, (-1, side.shape[-1])) for side in (inputs, gradients))
-    return tf.matmul(*flat, transpose_a=True)
+    return tf.matmul(*flat, transpose_a=True)  # (inputs, outputs)
 
 
 def _loop(step, weights, offsets, states, constants, record):
@@ -121,6 +127,7 @@ def _loop(step, weights, offsets, states, constants, record):
     time = offsets[0].shape[0] or tf.shape(offsets[0])[0]
     dtype = offsets[0].dtype
     apply = [_affine(matrix, constant=record) for matrix in weights]
+    # A step reads (..., batch, outputs) of each offset.
     read = [tf.TensorArray(dtype, time).unstack(part) for part in offsets]
     # As integers, which have no gradient: of floats the loop's would add up zeros.
     bits = {2: tf.uint16, 4: tf.int32, 8: tf.int64}[dtype.size]
@@ -143,7 +150,7 @@ def _loop(step, weights, offsets, states, constants, record):
     _, _, written = tf.while_loop(
         lambda now, *_: now < time, body, (0, states, written)
     )
-    output, *inputs = (array.stack() for array in written)
+    output, *inputs = (array.stack() for array in written)  # (time, ...) each
     return [output, *(tf.bitcast(x, dtype) for x in inputs)]
 
 

@@ -84,6 +84,9 @@ class RecurrentLayer(layers.Layer):
         self.recurrent = recurrent or Recurrent()
         self.cell = CELLS[self.recurrent.cell]
         self.seed_generator = keras.random.SeedGenerator()
+        # XLA would compile the loop anew, for seconds, at each length of a batch, as
+        # Keras' `jit_compile="auto"` asks for on a GPU; Keras' LSTM says the same.
+        self.supports_jit = False
 
     def add_cell(self, name, inputs, others):
         """Makes the weights of one layer in one direction.
@@ -99,7 +102,7 @@ class RecurrentLayer(layers.Layer):
         units, gates = self.recurrent.units, sum(self.cell.gates)
         kernel = None
         if inputs:
-            shape = (inputs, gates * units)
+            shape = (inputs, gates * units)  # all gates side by side: one product
             start = by_gate(inputs, units)
             kernel = self.add_weight(shape, start, name=f"{name}_kernel")
         bias = self.add_weight((gates * units,), self.cell.bias, name=f"{name}_bias")
@@ -123,12 +126,19 @@ class RecurrentLayer(layers.Layer):
         return tf.cast(weight, self.compute_dtype)
 
     def dropout(self, x, training, shape=None):
-        """Sets a share of `x` to 0 in training; `shape` that of the draws."""
+        """Sets a share of `x` to 0 in training, with a coin for each entry.
+
+        Args:
+            x: Any tensor.
+            training: Whether to do anything.
+            shape: Of the coins, to be broadcast; that of `x` by default.
+        """
         rate = self.recurrent.dropout
         if not training or not rate:
             return x
-        drawn = uniform(tf.shape(x) if shape is None else shape, self.seed_generator)
-        return x * tf.cast(drawn >= rate, x.dtype) / (1.0 - rate)
+        chance = uniform(tf.shape(x) if shape is None else shape, self.seed_generator)
+        # What is kept grows, so that the mean stays what it is without dropout.
+        return x * tf.cast(chance >= rate, x.dtype) / (1.0 - rate)
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""
@@ -173,11 +183,13 @@ class Encoder(RecurrentLayer):
 
     def call(self, vectors, lengths, training=False):
         """Returns `(outputs, last)`."""
+        # An empty sentence is read as one padding, so that it has a last token.
         lengths = tf.maximum(tf.cast(lengths, tf.int32), 1)
         x = tf.transpose(vectors, (1, 0, 2))  # (time, batch, width)
         units = self.recurrent.units
+        # Both directions are a stack of two in one loop: half as many steps.
         state = tf.zeros([2, x.shape[1] or tf.shape(x)[1], units], x.dtype)
-        states = (state,) * self.cell.states
+        states = (state,) * self.cell.states  # (2, batch, units) each
 
         def step(product, states, _):
             states = self.cell.step(product, [], states)
@@ -186,29 +198,32 @@ class Encoder(RecurrentLayer):
         for index, directions in enumerate(self.cells):
             dropped = self.dropout(x, training)
             ways = (dropped, backward(dropped, lengths))
+            # What the gates get of the inputs, at all steps at once.
             offset = tf.stack(
                 [
                     multiply(way, self.value(kernel)) + self.value(bias)
                     for way, (kernel, bias, _) in zip(ways, directions, strict=True)
                 ],
                 axis=1,
-            )
+            )  # (time, 2, batch, gates * units)
             both = zip(*(matrices for _, _, matrices in directions), strict=True)
             weights = [tf.stack([self.value(m) for m in pair]) for pair in both]
             h = scan(step, weights, self.split(offset), states, (), training)
-            ahead, back = tf.unstack(h, axis=1)
+            ahead, back = tf.unstack(h, axis=1)  # (time, batch, units) each
+            # Turned round again, so that both speak of the same token.
             both = tf.concat([ahead, backward(back, lengths)], axis=-1)
             x = x + both if self.recurrent.residual and index else both
 
-        # The last that each direction read: one gather, as each costs a gradient of x.
+        # The last that each direction read, the sentence's last token and its first:
+        # one gather for both, as each costs a gradient of all of x.
         rows = tf.range(tf.shape(lengths)[0])
         ends = [
             tf.stack([at, rows], axis=1) for at in (lengths - 1, tf.zeros_like(rows))
-        ]
+        ]  # (batch, 2) places in (time, batch), twice
         ahead, back = tf.unstack(tf.gather_nd(x, tf.stack(ends)))
         last = tf.concat([ahead[:, :units], back[:, units:]], axis=-1)
-        x = tf.ensure_shape(tf.transpose(x, (1, 0, 2)), (None, None, 2 * units))
-        return x, last
+        x = tf.transpose(x, (1, 0, 2))  # (batch, time, 2 * units)
+        return tf.ensure_shape(x, (None, None, 2 * units)), last
 
 
 def backward(x, lengths):
@@ -271,8 +286,8 @@ class Decoder(RecurrentLayer):
         if not self.attention:
             return ()
         outputs = tf.cast(outputs, self.compute_dtype)
-        keys = multiply(outputs, self.value(self.keys))
-        mask = tf.sequence_mask(lengths, tf.shape(outputs)[1])
+        keys = multiply(outputs, self.value(self.keys))  # (batch, source, units)
+        mask = tf.sequence_mask(lengths, tf.shape(outputs)[1])  # (batch, source)
         return keys, outputs, tf.where(mask, 0.0, NEVER)
 
     def scoring(self):
@@ -284,30 +299,50 @@ class Decoder(RecurrentLayer):
         last = tf.cast(last, self.compute_dtype)
         states = tf.tanh(tf.matmul(last, self.value(self.bridge)))
         count = self.recurrent.layers * self.cell.states
-        states = tf.split(states, count, axis=-1)
-        if self.attention:
+        states = tf.split(states, count, axis=-1)  # (batch, units) each
+        if self.attention:  # the readout before the first token: nothing
             rows = last.shape[0] or tf.shape(last)[0]
             states.append(tf.zeros([rows, self.readout], self.compute_dtype))
         return tuple(states)
 
+    def state_widths(self):
+        """Returns the width of each tensor that `start` returns."""
+        units = [self.recurrent.units] * self.recurrent.layers * self.cell.states
+        return units + [self.readout] * self.attention
+
+    def memory_widths(self):
+        """Returns the widths of the keys and of the values of `memory`."""
+        return self.keys.shape[1], self.keys.shape[0]
+
     def advance(self, product, states, memory, masks=()):
-        """Takes one step; returns `(states, readout, attention)`."""
+        """Takes one step of all layers.
+
+        Args:
+            product: As for a cell of `zoo.networks.recurrence`.
+            states: As `start` returned, or the step before.
+            memory: Of `memory`, and of `scoring` behind it.
+            masks: Of dropout, `(rows, units)` for each layer but the first.
+
+        Returns:
+            `(states, readout (rows, readout), attention (rows, source) or None)`.
+        """
         carried, below, after = self.cell.states, [], []
-        if self.attention:
+        if self.attention:  # input feeding: the first layer reads the last readout
             *states, fed = states
-            below = [fed]
+            below = [fed]  # (rows, readout)
         for layer in range(self.recurrent.layers):
             own = tuple(states[layer * carried : (layer + 1) * carried])
+            # Dropped is what a layer reads, not what its output is added to.
             read = [below[0] * masks[layer - 1]] if layer and masks else below
-            own = self.cell.step(product, read, own)
+            own = self.cell.step(product, read, own)  # (rows, units) each
             after.extend(own)
             residual = self.recurrent.residual and layer
             below = [own[0] + below[0] if residual else own[0]]
-        seen, weights = below[0], None
+        seen, weights = below[0], None  # (rows, units), the paper's s
         if self.attention:
             context, weights = attend(product(seen), *memory)
-            seen = tf.concat([seen, context], axis=-1)
-        readout = tf.tanh(product(seen))
+            seen = tf.concat([seen, context], axis=-1)  # [s; c]
+        readout = tf.tanh(product(seen))  # (rows, readout)
         return (*after, *([readout] if self.attention else [])), readout, weights
 
     def matrices(self):
@@ -321,9 +356,9 @@ class Decoder(RecurrentLayer):
         (kernel, bias, _), *others = self.cells
         vectors = tf.cast(vectors, self.compute_dtype)
         first = multiply(vectors, self.value(kernel)) + self.value(bias)
-        rows = tf.shape(first)[:-1]
+        rows = tf.shape(first)[:-1]  # (time, batch), or of one step (rows,)
 
-        def spread(bias):
+        def spread(bias):  # the same at every step: (time, batch, outputs)
             return tf.broadcast_to(
                 self.value(bias), tf.concat([rows, tf.shape(bias)], 0)
             )
@@ -331,17 +366,20 @@ class Decoder(RecurrentLayer):
         offsets = self.split(first)
         for _, bias, _ in others:
             offsets += self.split(spread(bias))
-        if self.attention:
+        if self.attention:  # the query has no bias
             offsets.append(spread(tf.zeros((self.recurrent.units,))))
         return [*offsets, spread(self.view_bias)]
 
     def call(self, vectors, last, outputs=None, lengths=None, training=False):
         """Returns the readouts, all tokens being known."""
-        vectors = self.dropout(tf.transpose(vectors, (1, 0, 2)), training)
+        vectors = tf.transpose(vectors, (1, 0, 2))  # (time, batch, width)
+        vectors = self.dropout(vectors, training)
         memory, states = self.memory(outputs, lengths), self.start(last)
         memory += self.scoring()
         masks = ()
-        if training and self.recurrent.dropout:  # one per sentence (Gal & Ghahramani)
+        if training and self.recurrent.dropout:
+            # One for all steps of a sentence (Gal & Ghahramani 2016,
+            # https://arxiv.org/abs/1512.05287): noise would pile up in the recurrence.
             masks = tuple(
                 self.dropout(tf.ones_like(states[0]), training)
                 for _ in range(self.recurrent.layers - 1)
@@ -361,7 +399,7 @@ class Decoder(RecurrentLayer):
             training,
         )
         readouts = self.dropout(readouts, training)
-        readouts = tf.transpose(readouts, (1, 0, 2))
+        readouts = tf.transpose(readouts, (1, 0, 2))  # (batch, time, readout)
         return tf.ensure_shape(readouts, (None, None, self.readout))
 
     def step(self, vectors, states, memory):
@@ -418,13 +456,16 @@ def attend(query, keys, values, padding, score):
     count = keys.shape[0] or tf.maximum(shape[0], 1)
     source = keys.shape[1] or shape[1]
     rows = query.shape[0] or tf.shape(query)[0]
-    each, units = rows // count, keys.shape[-1]
+    each, units = rows // count, keys.shape[-1]  # a beam's rows share their keys
     query = tf.reshape(query, [count, each, 1, units])
-    energies = tf.tanh(query + tf.expand_dims(keys, 1))
+    energies = tf.tanh(query + tf.expand_dims(keys, 1))  # (count, each, source, units)
     # Flat: oneDNN's batched product with one column corrupts memory (TensorFlow 2.21).
     energies = tf.reshape(energies, [rows * source, units])
     scores = tf.reshape(tf.matmul(energies, score), [count, each, source])
-    weights = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.expand_dims(padding, 1))
+    # In float32, as NEVER is beyond float16; exp(NEVER) is 0: padding gets no weight.
+    scores = tf.cast(scores, tf.float32) + tf.expand_dims(padding, 1)
+    weights = tf.nn.softmax(scores)  # (count, each, source), over the source
+    # (count, each, source) times (count, source, width): no copy of values per row.
     mean = tf.matmul(tf.cast(weights, values.dtype), values)
     return (
         tf.reshape(mean, [rows, values.shape[-1]]),

@@ -76,7 +76,7 @@ def normalize_tf(strings, lowercase=False, persian=False):
         `(batch,)` strings.
     """
     codes = normal_codes(strings, lowercase, persian, lead=False)
-    ends = tf.where(codes == 0)[:, 0]
+    ends = tf.where(codes == 0)[:, 0]  # (batch,)
     splits = ends - tf.range(tf.size(ends, tf.int64))  # texts without their ends
     rows = tf.RaggedTensor.from_row_splits(
         tf.boolean_mask(codes, codes != 0), tf.concat([[0], splits], 0)
@@ -200,12 +200,14 @@ def normal_codes(strings, lowercase, persian, lead):
     rows = tf.strings.unicode_decode(strings, "UTF-8")
     rows = tf.maximum(rows, 1)  # U+0000 goes as U+0001 does; 0 is ours
     edge = tf.zeros([rows.nrows(), 1], tf.int32)
+    # (batch, ragged) -> (code points of all texts,), a 0 behind each text
     codes = tf.concat([edge + ord(" "), rows, edge], axis=1).flat_values
     codes = _decompose(codes, data)
     codes = _compose(tf.concat([[0], codes], 0), data)[1:]
     after = _AFTERWARDS[persian]
     keys = np.array(sorted(after), "int32")
     codes = look_up(keys, np.array([after[k] for k in keys], "int32"), codes, codes)
+    # Of a run of spaces the last one stays, unless a text ends behind it.
     following = tf.concat([codes[1:], [0]], 0)
     ends_run = (following != ord(" ")) & (following != 0)
     codes = tf.boolean_mask(codes, (codes != ord(" ")) | ends_run)
@@ -221,13 +223,15 @@ def _decompose(codes, data):
     place = tf.minimum(place, len(data.codes) - 1)
     changes = tf.gather(tf.constant(data.codes), place) == codes
     counts = tf.where(changes, tf.gather(tf.constant(data.lengths), place), 1)
-    whole = tf.repeat(tf.range(tf.size(codes)), counts)  # of which each part is one
+    # (parts,) from here on: which code point each is a part of, and its how manieth.
+    whole = tf.repeat(tf.range(tf.size(codes)), counts)
     nth = tf.range(tf.size(whole)) - tf.gather(tf.cumsum(counts, exclusive=True), whole)
     offset = tf.gather(tf.gather(tf.constant(data.offsets), place), whole)
     inside = tf.gather(changes, whole)
     part = tf.gather(tf.constant(data.parts), tf.where(inside, offset + nth, 0))
     codes = tf.where(inside, part, tf.gather(codes, whole))
-    classes = look_up(data.marks, data.classes, codes, 0)
+    # Marks in the order of their classes behind their base: one stable sort by both.
+    classes = look_up(data.marks, data.classes, codes, 0)  # 0 of a base, at most 254
     base = tf.cumsum(tf.cast(classes == 0, tf.int32))
     return tf.gather(codes, tf.argsort(base * 256 + classes, stable=True))
 
@@ -243,8 +247,9 @@ def _compose(codes, data):
 
     def one_round(codes, classes, _):
         is_base = classes == 0
-        bases = tf.where(is_base)[:, 0]
+        bases = tf.where(is_base)[:, 0]  # (bases,), their places
         before = tf.cumsum(tf.cast(is_base, tf.int32), exclusive=True)
+        # (count,), the place of the base before each code point
         base = tf.cast(tf.gather(bases, tf.maximum(before - 1, 0)), tf.int32)
         place = tf.range(tf.size(codes))
         free = (base == place - 1) | (previous(classes, 0) < classes)
@@ -253,7 +258,7 @@ def _compose(codes, data):
         earlier = tf.cumsum(tf.cast(fits, tf.int32), exclusive=True)
         # Place 0 is before its own base; nothing fits there, whatever is read.
         since_base = tf.gather(earlier, tf.minimum(base + 1, place))
-        taken = fits & (earlier == since_base)
+        taken = fits & (earlier == since_base)  # the first that fits, of each base
         codes = tf.tensor_scatter_nd_update(
             codes,
             tf.boolean_mask(base, taken)[:, None],

@@ -7,7 +7,8 @@
 The graph functions are made of core TensorFlow operations and constants: no lookup
 table, no asset and no other library, so a SavedModel that takes and returns strings is
 one self-contained folder. They return what the Python functions return, for every
-string. How texts are spelt is in `zoo.text.unicode`.
+string. How texts are spelt is in `zoo.text.unicode`, how a graph finds the pieces in
+`zoo.text.matching`.
 """
 
 import functools
@@ -20,17 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.system import write_json
-from zoo.text.unicode import (
-    REPLACEMENT,
-    SHIFT,
-    SPACE,
-    look_up,
-    normal_codes,
-    normalize,
-    previous,
-    word_begins,
-    words_of,
-)
+from zoo.text.matching import Trie, longest_matches, reached, utf8
+from zoo.text.unicode import REPLACEMENT, SPACE, normal_codes, normalize, words_of
 from zoo.training.registry import register
 
 PADDING, UNKNOWN, START, END = range(4)
@@ -241,32 +233,33 @@ class Vocabulary:
             `(batch, time)` int32, padded with 0.
 
         Source:
-            All places where the cuts fall are found in log2(length) steps by pointer
-            jumping: Hillis & Steele 1986, https://doi.org/10.1145/7902.7903.
+            As for `zoo.text.matching.reached`, which finds where the cuts fall.
         """
         _check_length(max_length)
+        # All texts in one vector, a 0 after each: no place is wasted on padding.
         codes = normal_codes(strings, self.lowercase, self.persian, lead=self._leads)
-        ids, lengths = self._longest_matches(codes)
-        reached = _jump(codes, lengths)
+        whole_words = self.level == "word"
+        ids, lengths = longest_matches(codes, self._trie, UNKNOWN, whole_words)
+        cuts = reached(codes, lengths)  # where pieces begin; (code points,) all three
         ids = tf.where(codes == 0, END, ids)
         if self.byte_fallback:
-            spelt = tf.where((ids == UNKNOWN)[:, None], _utf8(codes), -1)
+            spelt = tf.where((ids == UNKNOWN)[:, None], utf8(codes, len(SPECIALS)), -1)
             ids = tf.where(ids == UNKNOWN, -1, ids)
-            ids = tf.concat([ids[:, None], spelt], axis=1)
-            ids = tf.reshape(tf.boolean_mask(ids, reached), [-1])
-            ids = tf.boolean_mask(ids, ids >= 0)
+            ids = tf.concat([ids[:, None], spelt], axis=1)  # a piece or up to 4 bytes
+            ids = tf.reshape(tf.boolean_mask(ids, cuts), [-1])
+            ids = tf.boolean_mask(ids, ids >= 0)  # (ids of all texts,)
         else:
-            ids = tf.boolean_mask(ids, reached)
-        ends = tf.where(ids == END)[:, 0] + 1
+            ids = tf.boolean_mask(ids, cuts)
+        ends = tf.where(ids == END)[:, 0] + 1  # (batch,)
         rows = tf.RaggedTensor.from_row_splits(ids, tf.concat([[0], ends], 0))
-        padded = rows.to_tensor(PADDING)
+        table = rows.to_tensor(PADDING)  # (batch, time)
         nothing = tf.cast(tf.size(ends) == 0, tf.int32)  # has one place as well
-        padded = tf.pad(padded, [[0, 0], [0, nothing]])
+        table = tf.pad(table, [[0, 0], [0, nothing]])
         if max_length is None:
-            return padded
-        last = padded[:, max_length - 1 : max_length]
+            return table
+        last = table[:, max_length - 1 : max_length]
         last = tf.where(last == PADDING, PADDING, END)
-        return tf.concat([padded[:, : max_length - 1], last], axis=1)
+        return tf.concat([table[:, : max_length - 1], last], axis=1)
 
     def decode_tf(self, ids):
         """Does in a graph what `decode` does.
@@ -277,7 +270,7 @@ class Vocabulary:
         Returns:
             `(batch,)` strings, UTF-8.
         """
-        ended = tf.cumsum(tf.cast(ids == END, tf.int32), axis=1) > 0
+        ended = tf.cumsum(tf.cast(ids == END, tf.int32), axis=1) > 0  # (batch, time)
         surfaces = tf.gather(tf.constant(self._surfaces), tf.where(ended, PADDING, ids))
         texts = tf.strings.reduce_join(surfaces, axis=1)
         if self.byte_fallback:
@@ -345,58 +338,15 @@ class Vocabulary:
 
     @functools.cached_property
     def _trie(self):
-        """Keys `node * SHIFT + code`, the nodes they lead to, and the nodes' ids."""
-        nodes, numbers = {"": 0}, [-1]
-        edges = {}
-        for piece, number in self._ids.items():
-            for end in range(1, len(piece) + 1):
-                if piece[:end] not in nodes:
-                    edges[nodes[piece[: end - 1]] * SHIFT + ord(piece[end - 1])] = len(
-                        nodes
-                    )
-                    nodes[piece[:end]] = len(nodes)
-                    numbers.append(-1)
-            numbers[nodes[piece]] = number
-        keys = sorted(edges) or [0]
-        return (
-            np.array(keys, "int64"),
-            np.array([edges.get(key, -1) for key in keys], "int32"),
-            np.array(numbers, "int32"),
-        )
+        return Trie.of(self._ids)
 
-    def _longest_matches(self, codes):
-        """Returns each place's id and length: of the longest piece that fits there."""
-        keys, children, numbers = self._trie
-        count = tf.size(codes)
-        begins = tf.fill([count], True)
-        missed = tf.fill([count], 1)  # how far an unknown reaches
-        if self.level == "word":
-            begins = word_begins(codes)
-            starts = tf.where(begins)[:, 0]
-            nth = tf.cumsum(tf.cast(begins, tf.int32))
-            following = tf.concat([starts, [tf.cast(count, tf.int64)]], 0)
-            missed = tf.cast(tf.gather(following, nth), tf.int32) - tf.range(count)
-        ahead = tf.concat([codes, tf.zeros([self._longest], tf.int32)], 0)
-        may_end = tf.concat([begins, tf.fill([self._longest], True)], 0)
 
-        def step(depth, node, ids, lengths):
-            code = ahead[depth : depth + count]
-            key = tf.cast(node, tf.int64) * SHIFT + tf.cast(code, tf.int64)
-            node = look_up(keys, children, key, -1)
-            number = tf.gather(tf.constant(numbers), tf.maximum(node, 0))
-            fits = (node > 0) & (number >= 0) & may_end[depth + 1 : depth + 1 + count]
-            ids = tf.where(fits, number, ids)
-            lengths = tf.where(fits, depth + 1, lengths)
-            return depth + 1, node, ids, lengths
-
-        def goes_on(depth, node, *_):
-            return (depth < self._longest) & tf.reduce_any(node >= 0)
-
-        unknown = tf.fill([count], UNKNOWN)
-        _, _, ids, lengths = tf.while_loop(
-            goes_on, step, (0, tf.zeros([count], tf.int32), unknown, missed)
-        )
-        return ids, lengths
+def padded(ids):
+    """Returns lists of ids as `(batch, time)` int32, padded with 0 behind."""
+    table = np.full((len(ids), max(map(len, ids))), PADDING, "int32")
+    for row, some in zip(table, ids, strict=True):
+        row[: len(some)] = some
+    return tf.constant(table)
 
 
 def _texts(sentences):
@@ -458,42 +408,3 @@ def _subwords(texts, room):
     )
     learnt = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     return [learnt.id_to_piece(i) for i in range(1, learnt.get_piece_size())]
-
-
-# In the graph
-
-
-def _jump(codes, lengths):
-    """Returns which places are met by going on by `lengths` from each text's first."""
-    count = tf.size(codes)
-    place = tf.range(count)
-    target = tf.where(codes == 0, place, place + lengths)
-
-    def double(target, reached, _):
-        hit = tf.boolean_mask(target, reached)
-        hit = tf.scatter_nd(hit[:, None], tf.ones_like(hit), [count]) > 0
-        further = tf.gather(target, target)
-        return further, reached | hit, tf.reduce_any(further != target)
-
-    first = previous(codes, 0) == 0
-    _, reached, _ = tf.while_loop(
-        lambda t, r, more: more, double, (target, first, True)
-    )
-    return reached
-
-
-def _utf8(codes):
-    """Returns the ids of the UTF-8 bytes of code points, `(count, 4)`, -1 for none."""
-    head = [codes, 0xC0 + codes // 64, 0xE0 + codes // 64**2, 0xF0 + codes // 64**3]
-    tail = [0x80 + codes // 64**power % 64 for power in range(3)]
-    none = tf.fill([tf.size(codes)], -1 - len(SPECIALS))
-    spelt = [head[0], none, none, none]
-    for limit, row in (
-        (0x80, [head[1], tail[0], none, none]),
-        (0x800, [head[2], tail[1], tail[0], none]),
-        (0x10000, [head[3], tail[2], tail[1], tail[0]]),
-    ):
-        spelt = [
-            tf.where(codes >= limit, *pair) for pair in zip(row, spelt, strict=True)
-        ]
-    return tf.stack(spelt, axis=1) + len(SPECIALS)

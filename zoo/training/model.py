@@ -13,6 +13,16 @@ from zoo.training.saved_model import write_saved_model
 class Model(keras.Model):
     """A Keras model whose `train_step` knows its own loss and logs."""
 
+    #: `{name in older files: name now}` of arguments of `__init__`.
+    renamed = {}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model with the settings that `get_config` described."""
+        restore = keras.saving.deserialize_keras_object
+        settings = {cls.renamed.get(k, k): restore(v) for k, v in config.items()}
+        return cls(**settings)
+
     def compile(self, optimizer="rmsprop", **kwargs):
         """Sets the optimizer; other arguments are those of `keras.Model.compile`.
 

@@ -3,13 +3,13 @@
 import functools
 import shlex
 
-import keras
 import numpy as np
 
 from zoo.data import text
 from zoo.experiment.pictures import write_alignment
 from zoo.system import whole
-from zoo.text.vocabulary import Vocabulary
+from zoo.text.endpoints import DEVICE_LENGTH
+from zoo.text.vocabulary import Vocabulary, padded
 
 
 class Corpus:
@@ -150,19 +150,17 @@ def likelihood(model, pairs):
 def examples(model, data, count=200):
     """Returns real inputs for `zoo.deploy.export`: sentences that fit on a device."""
     sources, targets = data.test
-    length = model.device_signatures()["encode"][1][0].shape[1]
     ids = zip(model.source_vocabulary.encode(sources), sources, strict=True)
-    kept = [(some, one) for some, one in ids if len(some) <= length][:count]
+    kept = [(some, one) for some, one in ids if len(some) <= DEVICE_LENGTH][:count]
     if not kept:  # cut then, as a device would have to
-        ids = model.source_vocabulary.encode(sources[:count], length)
+        ids = model.source_vocabulary.encode(sources[:count], DEVICE_LENGTH)
         kept = list(zip(ids, sources[:count], strict=True))
     some, sentences = zip(*kept, strict=True)
-    pad = keras.utils.pad_sequences  # to (count, length), with 0
-    firsts = [ids[:1] for ids in model.target_vocabulary.encode(targets[:count])]
+    tokens = padded(model.target_vocabulary.encode(targets[:count])).numpy()[:, 0]
     return {
-        "source": pad(some, length, padding="post"),
+        "source": padded([i + [0] * (DEVICE_LENGTH - len(i)) for i in some]).numpy(),
         "sentences": np.array(sentences),
-        "tokens": pad(firsts)[:, 0],
+        "tokens": tokens,  # the first of each target
     }
 
 

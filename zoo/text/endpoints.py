@@ -1,0 +1,106 @@
+"""What a program without the zoo gets of a translator, for `zoo.deploy.export`.
+
+A server takes and returns strings; a device, where sizes are fixed and strings are not
+to be had, takes token ids. Both also get the parts, for a search of their own.
+"""
+
+import tensorflow as tf
+
+#: Tokens of a sentence on a device, where sizes are fixed: in the source and after.
+DEVICE_LENGTH = 64
+#: Rows of a step on a device, and the width of its beam.
+DEVICE_BEAM = 5
+
+
+def served(translator):
+    """Returns the endpoint of a server: `translate`, from strings to strings.
+
+    By a beam of 5 and a length penalty of 0.6, whatever a recipe measures with.
+
+    Args:
+        translator: A `zoo.text.translation.Translator`.
+    """
+
+    def translate(sentences):
+        source = translator.source_vocabulary.encode_tf(sentences)  # (batch, time)
+        found = translator.search(source, beam=5)
+        texts = translator.target_vocabulary.decode_tf(found.tokens[:, 0])
+        return {"translations": texts, "scores": found.scores[:, 0]}  # (batch,) each
+
+    sentences = tf.TensorSpec((None,), tf.string, name="sentences")
+    return {"translate": (translate, [sentences])}
+
+
+def on_device(translator):
+    """Returns the endpoints of a device, `greedy` and `beam`: one sentence at a time.
+
+    Args:
+        translator: A `zoo.text.translation.Translator`.
+    """
+    source = tf.TensorSpec((1, DEVICE_LENGTH), tf.int32, name="source")
+
+    def search(source, beam):
+        found = translator.search(source, beam=beam, max_length=DEVICE_LENGTH)
+        return {"tokens": found.tokens[:, 0]}  # (1, DEVICE_LENGTH)
+
+    return {
+        "greedy": (lambda source: search(source, 1), [source]),
+        "beam": (lambda source: search(source, DEVICE_BEAM), [source]),
+    }
+
+
+def steps(model, batch, time, rows):
+    """Returns `encode` and `decode_step`, for tensors of these sizes or any.
+
+    All that changes from step to step is one tensor, `state`: so a program need not
+    know how many layers there are, nor of which kind.
+
+    Args:
+        model: Has `encode(source)`, `next_token()` and a
+            `zoo.networks.recurrent.Decoder` named `decoder`.
+        batch: Sentences that are encoded at once; `None` for any.
+        time: Tokens of a source; `None` for any.
+        rows: Of a step; `None` for any.
+    """
+    decoder = model.decoder
+    widths = decoder.state_widths()
+
+    def encode(source):
+        outputs, last, lengths = model.encode(source)
+        state = tf.concat(decoder.start(last), axis=-1)  # (batch, sum of widths)
+        memory = decoder.memory(outputs, lengths)  # empty without attention
+        parts = dict(zip(("keys", "values", "padding"), memory, strict=False))
+        parts = {"state": state} | parts
+        return {name: tf.cast(part, tf.float32) for name, part in parts.items()}
+
+    def decode_step(tokens, state, *memory):
+        states = tf.split(decoder.value(state), widths, axis=-1)  # (rows, width) each
+        logits, after = model.next_token()(tokens, {"recurrent": states}, memory)
+        return {
+            "log_probabilities": tf.nn.log_softmax(logits),  # (rows, vocabulary)
+            "state": tf.cast(tf.concat(after["recurrent"], axis=-1), tf.float32),
+        }
+
+    def with_attention(tokens, state, keys, values, padding):
+        keys, values = decoder.value(keys), decoder.value(values)
+        return decode_step(tokens, state, keys, values, padding)
+
+    def without_attention(tokens, state):
+        return decode_step(tokens, state)
+
+    def spec(shape, name, dtype=tf.float32):
+        return tf.TensorSpec(shape, dtype, name=name)
+
+    inputs = [spec((rows,), "tokens", tf.int32), spec((rows, sum(widths)), "state")]
+    if decoder.attention:
+        keys, values = decoder.memory_widths()
+        inputs += [
+            spec((batch, time, keys), "keys"),
+            spec((batch, time, values), "values"),
+            spec((batch, time), "padding"),
+        ]
+    step = with_attention if decoder.attention else without_attention
+    return {
+        "encode": (encode, [spec((batch, time), "source", tf.int32)]),
+        "decode_step": (step, inputs),
+    }
