@@ -103,7 +103,7 @@ def test_takes_images_of_any_size(shape):
     [
         ({"image_shape": (28, 28)}, r"Received image_shape=\(28, 28\)"),
         ({"classes": 1}, "Received classes=1"),
-        ({"filters": ()}, r"filters=\(\)"),
+        ({"widths": ()}, r"widths=\(\)"),
         ({"label_smoothing": 1.0}, "Received label_smoothing=1.0"),
     ],
 )

@@ -113,8 +113,8 @@ def test_adversarial_models_train_on_two_replicas():
             cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         from zoo.cgan import CGAN
         from zoo.gan import GAN
-        from zoo.networks import DCGAN
-        from zoo.training import FusedAdam
+        from zoo.networks.dcgan import DCGAN
+        from zoo.training.optimizers import FusedAdam
         from zoo.wgan import WGAN
 
         x = np.random.default_rng(0).random((8, 8, 8, 1), dtype="float32")
@@ -185,8 +185,10 @@ def test_two_replicas_take_the_step_that_one_would():
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        from zoo.training import minimize, normal
-        from zoo.vae import VAE, Dense
+        from zoo.networks.autoencoders import Dense
+        from zoo.training.noise import normal
+        from zoo.training.step import minimize
+        from zoo.vae import VAE
         from zoo.data import images
 
         two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

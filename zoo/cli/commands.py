@@ -20,7 +20,6 @@ import tyro
 import zoo
 from zoo.cli.recipes import (
     WrongUse,
-    tuples,
     begun,
     catalog,
     flag,
@@ -29,6 +28,7 @@ from zoo.cli.recipes import (
     load,
     settings,
     silent_start,
+    tuples,
 )
 from zoo.deploy import presets
 from zoo.experiment import report

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from zoo.data import downloads, handbook
 from zoo.data.division import divide
-from zoo.data.text_files import turned, read
+from zoo.data.text_files import read, turned
 
 SPLITS = ("train", "validation", "test")
 

@@ -8,8 +8,10 @@ A mixture of diagonal Gaussians travels as three tensors, `log_weights (componen
 `means (components, dim)` and `log_variances (components, dim)`.
 """
 
+import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -197,6 +199,43 @@ def cauchy_schwarz_to_mixture(mean, log_variance, log_weights, means, log_varian
         + log_overlap(means, log_variances, means, log_variances)
     )
     return 0.5 * (itself + prior) - cross
+
+
+def importance_sampled_nll(log_weights, images, samples, seed, rows):
+    """Estimates negative log-likelihoods by the mean of importance weights.
+
+    Their mean over codes is the likelihood itself, for any number of codes; its
+    logarithm is below that of the likelihood on average, and comes nearer with more.
+
+    Args:
+        log_weights: `(images, count, seed) -> (batch, count)`: logs of `count` weights
+            for each image, drawn by a `(2,)` seed.
+        images: Array `(count, ...)`.
+        samples: Weights for each image.
+        seed: Of all draws; they do not depend on how many images there are.
+        rows: Weights at once, which bounds the memory.
+
+    Returns:
+        `(count,)` float32 array, nats per image.
+
+    Source:
+        Burda et al. 2016, https://arxiv.org/abs/1509.00519, equation 8.
+    """
+
+    @functools.partial(tf.function, reduce_retracing=True)
+    def log_sum(batch, count, seed):
+        return tf.reduce_logsumexp(log_weights(batch, count, seed), axis=1)  # (batch,)
+
+    at_once, chunk = max(1, rows // samples), min(rows, samples)
+    results = []
+    for start in range(0, len(images), at_once):
+        batch = tf.cast(images[start : start + at_once], tf.float32)
+        parts = [
+            log_sum(batch, min(chunk, samples - done), tf.stack([seed + done, start]))
+            for done in range(0, samples, chunk)
+        ]  # (batch,) each
+        results.append(tf.reduce_logsumexp(tf.stack(parts), axis=0))
+    return math.log(samples) - np.concatenate(results)
 
 
 def float32(*tensors):
