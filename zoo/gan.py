@@ -22,6 +22,8 @@ The theory, in three lines that tests check:
   not. Hence the default loss.
 """
 
+import functools
+
 import tensorflow as tf
 
 from zoo.networks.dcgan import DCGAN, check_networks
@@ -124,10 +126,10 @@ class GAN(FromNoise):
         noise = self.noise(tf.shape(real)[0])  # (batch, latent_dim)
         step = self.discriminator_optimizer.iterations
         discriminator_loss, generator_loss = ADVERSARIAL_LOSSES[self.loss_name]
-        # Not every loss has a label to smooth.
-        smooth = (
-            {"label_smoothing": self.label_smoothing} if self.label_smoothing else {}
-        )
+        if self.label_smoothing:  # which not every loss knows
+            discriminator_loss = functools.partial(
+                discriminator_loss, label_smoothing=self.label_smoothing
+            )
 
         # Persistent: two gradients are taken of the one pass.
         with tf.GradientTape(persistent=True) as tape:
@@ -137,16 +139,14 @@ class GAN(FromNoise):
             # (batch, 1) each; together in one pass unless batch statistics forbid it
             logits = self.networks.on_each(self.discriminator, seen)
             losses = {  # scalars; a loss is (batch,) before its mean
-                "discriminator_loss": tf.reduce_mean(
-                    discriminator_loss(*logits, **smooth)
-                ),
+                "discriminator_loss": tf.reduce_mean(discriminator_loss(*logits)),
                 "generator_loss": tf.reduce_mean(generator_loss(logits[1])),
                 "penalty": penalty(
                     self.regularizers, self.discriminator, *seen, *logits
                 ),
             }
             objective = losses["discriminator_loss"] + losses["penalty"]
-        # The generator climbs on gradients that reach it through the discriminator.
+        # The generator's gradient reaches it through the discriminator.
         losses["generator_gradient"] = self.update(
             tape, losses["generator_loss"], objective
         )

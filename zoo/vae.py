@@ -157,8 +157,7 @@ class VAE(Model):
             temperature: Factor on the standard deviation of the codes around their
                 component's mean; below 1 gives more typical, less diverse images.
             seed: Integer; the same seed gives the same images.
-            sampler: What `fit_sampler` returned, to draw codes from instead of the
-                prior; `temperature` does not apply to it.
+            sampler: What `fit_sampler` returned, to draw codes from; no `temperature`.
 
         Returns:
             `(count, *image_shape)` images.

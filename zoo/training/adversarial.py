@@ -140,7 +140,7 @@ class AdversarialModel(Model):
         Raises:
             ValueError: If both are the same object, or losses or metrics are given.
         """
-        super().compile(optimizer=None, **kwargs)
+        super().compile(optimizer=None, **kwargs)  # Keras would know one at most
         self.generator_optimizer = self._own(generator_optimizer)
         self.discriminator_optimizer = self._own(discriminator_optimizer)
         if self.generator_optimizer is self.discriminator_optimizer:
@@ -155,6 +155,7 @@ class AdversarialModel(Model):
     def _own(self, optimizer):
         optimizer = keras.optimizers.get(optimizer)
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        # As Keras does for the one it knows: small gradients vanish in half precision.
         if self.dtype_policy.name == "mixed_float16" and not scaled:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         return optimizer

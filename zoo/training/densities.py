@@ -46,7 +46,7 @@ def _cross_entropy(labels, logits):
     over the pixels, a twentieth of a small VAE's step.
     """
 
-    def gradient(upstream):
+    def gradient(upstream):  # of both arguments, same shape as they
         return -upstream * logits, upstream * (tf.sigmoid(logits) - labels)
 
     value = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
@@ -74,6 +74,7 @@ def gaussian_nll(images, means, log_variance=0.0):
     """
     images, means, log_variance = float32(images, means, log_variance)
     squares = tf.square(images - means) * tf.exp(-log_variance)
+    # (x - m)^2 / v + log v + log 2 pi, of each pixel
     return 0.5 * _sum_over_pixels(squares + log_variance + LOG_2PI)
 
 
@@ -131,14 +132,15 @@ def mixture_log_density(values, log_weights, means, log_variances):
     # The expanded square loses digits to cancellation when all lie far from 0.
     centre = tf.stop_gradient(tf.reduce_mean(means, axis=0))
     values, means = values - centre, means - centre
-    precisions = tf.exp(-log_variances)
+    precisions = tf.exp(-log_variances)  # (components, dim)
+    # (x - m)^2 p = x^2 p - 2 x m p + m^2 p, summed over dim: (count, components)
     squares = (
         tf.matmul(tf.square(values), precisions, transpose_b=True)
         - 2.0 * tf.matmul(values, means * precisions, transpose_b=True)
         + tf.reduce_sum(tf.square(means) * precisions, axis=-1)
     )
     per_component = -0.5 * (squares + tf.reduce_sum(log_variances + LOG_2PI, axis=-1))
-    return tf.reduce_logsumexp(log_weights + per_component, axis=-1)
+    return tf.reduce_logsumexp(log_weights + per_component, axis=-1)  # (count,)
 
 
 def kl_to_standard_normal(mean, log_variance):
@@ -155,6 +157,7 @@ def kl_to_standard_normal(mean, log_variance):
         Kingma & Welling 2013, https://arxiv.org/abs/1312.6114, appendix B.
     """
     mean, log_variance = float32(mean, log_variance)
+    # (batch, latent_dim); each is 0 where mean is 0 and variance 1
     terms = tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance
     return 0.5 * tf.reduce_sum(terms, axis=-1)
 
@@ -186,19 +189,22 @@ def cauchy_schwarz_to_mixture(mean, log_variance, log_weights, means, log_varian
 
     def log_overlap(mean_a, log_variance_a, mean_b, log_variance_b):
         """Log of the integral of the product, for every row of `a` and of `b`."""
+        # That of N(a, va) and N(b, vb) is the density of a under N(b, va + vb).
         summed = tf.exp(log_variance_a)[:, None] + tf.exp(log_variance_b)
         return normal_log_density(mean_a[:, None], mean_b, tf.math.log(summed))
 
     cross = tf.reduce_logsumexp(
         log_weights + log_overlap(mean, log_variance, means, log_variances), axis=-1
     )
+    # <q, q>: the density of the mean under twice the variance, (batch,)
     itself = normal_log_density(mean, mean, log_variance + math.log(2.0))
+    # <p, p>: every component with every other, a scalar
     prior = tf.reduce_logsumexp(
         log_weights[:, None]
         + log_weights[None]
         + log_overlap(means, log_variances, means, log_variances)
     )
-    return 0.5 * (itself + prior) - cross
+    return 0.5 * (itself + prior) - cross  # (batch,)
 
 
 def importance_sampled_nll(log_weights, images, samples, seed, rows):

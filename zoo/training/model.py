@@ -51,6 +51,7 @@ class Model(keras.Model):
         """
         shape = getattr(x, "shape", ())
         if len(shape) == 4 and shape[0] and tf.as_dtype(x.dtype).is_floating:
+            # A look at some: bytes by mistake show at once, all would take long.
             least, most = float(np.min(x[:100])), float(np.max(x[:100]))
             if least < 0 or most > 1:
                 raise ValueError(
@@ -67,7 +68,7 @@ class Model(keras.Model):
         """
         if self.compiled:
             return super().evaluate(*args, **kwargs)
-        super().compile(optimizer=None)
+        super().compile(optimizer=None)  # no state that a file would then hold
         try:
             return super().evaluate(*args, **kwargs)
         finally:
