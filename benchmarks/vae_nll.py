@@ -87,9 +87,9 @@ def build(vamp, protocol, steps_per_epoch):
             0.0, 30 * steps_per_epoch, 1.0
         )
         network = Dense((300, 300), gated=True)
-        model = VAE(latent_dim=40, network=network, prior=VampPrior(500), beta=warm_up)
+        model = VAE(latent_dim=40, networks=network, prior=VampPrior(500), beta=warm_up)
     else:
-        model = VAE(latent_dim=40, network=Dense((400,)))
+        model = VAE(latent_dim=40, networks=Dense((400,)))
     # epsilon as in torch, the peer
     model.compile(FusedAdam(schedule, epsilon=1e-8), steps_per_execution=10)
     return model

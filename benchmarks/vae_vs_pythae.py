@@ -43,7 +43,7 @@ def zoo_contestant(images, test, bare):
     from zoo.vae import VAE
 
     keras.utils.set_random_seed(0)
-    model = VAE(latent_dim=LATENT, network=Dense((HIDDEN,)))
+    model = VAE(latent_dim=LATENT, networks=Dense((HIDDEN,)))
     model.compile(FusedAdam(LEARNING_RATE, epsilon=1e-8), steps_per_execution=50)
     data = batches(images, BATCH, seed=0)
 

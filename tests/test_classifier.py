@@ -100,12 +100,19 @@ def test_takes_images_of_any_size(shape):
     assert model(np.zeros((2, *shape), "float32")).shape == (2, 2)
 
 
+def test_takes_images_of_several_sizes():
+    model = Classifier((None, None, 3), 2, (4, 8))
+    for sides in ((8, 8), (12, 9)):
+        assert model(np.zeros((2, *sides, 3), "float32")).shape == (2, 2)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"image_shape": (28, 28, None)}, r"Received image_shape=\(28, 28, None\)"),
         ({"image_shape": (28, 28)}, r"Received image_shape=\(28, 28\)"),
         ({"classes": 1}, "Received classes=1"),
-        ({"filters": ()}, r"filters=\(\)"),
+        ({"widths": ()}, r"widths=\(\)"),
         ({"label_smoothing": 1.0}, "Received label_smoothing=1.0"),
     ],
 )

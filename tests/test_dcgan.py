@@ -9,6 +9,7 @@ from zoo.networks.dcgan import DCGAN, MLP, Networks
 from zoo.networks.layers import (
     LEAK,
     BatchNormalization,
+    Dropout,
     LeakyReLU,
     SpectralConv2D,
     SpectralDense,
@@ -108,6 +109,39 @@ def test_patches_are_judged_beside_their_condition():
         CGAN((8, 8, 1), 4, 2, Patches())
 
 
+class Local(DCGAN):
+    """Judges patches of images of any size."""
+
+    def trunk(self, image_shape):
+        return self.convolutions(image_shape)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "spectral", "none"])
+def test_images_of_unknown_size_are_judged_patch_by_patch(normalization):
+    judge = Local((4, 8), normalization).discriminator((None, None, 3))
+    assert judge(np.zeros((2, 16, 24, 3), "float32")).shape == (2, 4, 6, 1)
+    assert judge(np.zeros((1, 32, 32, 3), "float32")).shape == (1, 8, 8, 1)
+
+
+def test_a_game_is_played_over_patches():
+    model = GAN((8, 8, 1), 2, Local((4,), "none"), loss="least_squares")
+    model.compile("adam", "adam")
+    images = np.random.default_rng(0).random((4, 8, 8, 1), dtype="float32")
+    logs = model.fit(images, verbose=0).history
+    assert model.discriminator.output_shape == (None, 4, 4, 1)
+    assert all(np.isfinite(values[0]) for values in logs.values())
+
+
+@pytest.mark.parametrize("part", ["trunk", "discriminator"])
+def test_an_image_of_unknown_size_is_not_flattened(part):
+    with pytest.raises(ValueError, match=r"of known .*Received image_shape=\(None, 8"):
+        getattr(DCGAN((4,)), part)((None, 8, 1))
+    with pytest.raises(ValueError, match="all positive. Received image_shape="):
+        getattr(MLP((4,)), part)((None, 8, 1))
+    with pytest.raises(ValueError, match="its generator needs"):
+        DCGAN((4,)).generator(2, (None, 8, 1))
+
+
 # ------------------------------------------------------- layers quicker than Keras'
 
 
@@ -153,6 +187,24 @@ def test_leaky_relu_is_that_of_keras():
     for ours, theirs in zip(slopes(LeakyReLU(), inputs), keras_own, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
     assert LeakyReLU(dtype="mixed_float16")(inputs).dtype == "float16"
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    layer, inputs = Dropout(0.25), np.full((200, 100), 3.0, "float32")
+    first, second = (np.asarray(layer(inputs, training=True)) for _ in range(2))
+    assert set(np.unique(first)) == {0.0, 4.0}
+    assert np.mean(first == 0.0) == pytest.approx(0.25, abs=0.01)
+    assert np.mean(first == second) == pytest.approx(0.75**2 + 0.25**2, abs=0.02)
+    np.testing.assert_array_equal(layer(inputs), inputs)
+    half = Dropout(0.25, dtype="mixed_float16")
+    assert half(inputs, training=True).dtype == "float16"
+    again = Dropout.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+
+
+def test_says_what_is_wrong_with_a_rate():
+    with pytest.raises(ValueError, match="below 1. Received rate=1.0"):
+        Dropout(1.0)
 
 
 # ------------------------------------------------------- spectral normalization

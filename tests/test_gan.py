@@ -264,8 +264,11 @@ def test_samples_follow_the_seed():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"shape": (28, 0, 1)}, r"Received shape=\(28, 0, 1\)"),
-        ({"shape": (28, 28)}, r"DCGAN makes images.* Received shape=\(28, 28\)"),
+        ({"image_shape": (28, 0, 1)}, r"Received image_shape=\(28, 0, 1\)"),
+        (
+            {"image_shape": (28, 28)},
+            r"DCGAN makes images.* Received image_shape=\(28, 28\)",
+        ),
         ({"regularizers": [R1()]}, "R1 needs .* normalization to 'none' or 'spectral'"),
         ({"latent_dim": 0}, "all positive. Received .*latent_dim=0"),
         ({"loss": "js"}, "one of saturating, .* Received loss='js'"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.networks.dcgan import DCGAN
+from zoo.networks.dcgan import DCGAN, check_networks
 from zoo.training.regularizers import (
     R1,
     DiffAugment,
@@ -110,7 +110,10 @@ def test_says_what_is_wrong_with_a_policy():
         (lambda: DiffAugment().augment(tf.zeros((3, 2)), 0), r"shape \(3, 2\)"),
         (lambda: check([R1], DCGAN()), "objects such as R1"),
         (lambda: check(R1(), DCGAN()), "Give a list of regularizers"),
-        (lambda: check([], DCGAN), "of a subclass of `zoo.networks.dcgan.Networks`"),
+        (
+            lambda: check_networks(DCGAN),
+            "of a subclass of `zoo.networks.dcgan.Networks`",
+        ),
     ],
 )
 def test_says_what_is_wrong_with_a_number(make, message):

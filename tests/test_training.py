@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import textwrap
@@ -7,13 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from zoo.cgan import CGAN
+from zoo.classifier import Classifier
 from zoo.gan import GAN
-from zoo.networks.autoencoders import Dense
+from zoo.networks.autoencoders import Convolutional, Dense
 from zoo.networks.dcgan import MLP
 from zoo.training.noise import normal, random_states
 from zoo.training.optimizers import FusedAdam
+from zoo.training.registry import check_counts
 from zoo.training.step import means, minimize, track, unpack
 from zoo.vae import VAE
+from zoo.wgan import WGAN
 
 
 def descend(weight, optimizer):
@@ -88,6 +93,52 @@ def test_what_a_model_would_not_use_is_refused():
         np.testing.assert_array_equal(old, new)  # refused before an epoch is spent
 
 
+@pytest.mark.parametrize(
+    ("made", "old", "new"),
+    [
+        (lambda: GAN((8, 8, 1), 3), "shape", "image_shape"),
+        (lambda: WGAN((8, 8, 1), 3), "shape", "image_shape"),
+        (lambda: CGAN((8, 8, 1), 3), "shape", "image_shape"),
+        (lambda: VAE((8, 8, 1), 2), "network", "networks"),
+        (lambda: Classifier((8, 8, 1), 3), "filters", "widths"),
+        (lambda: Convolutional((4, 8)), "filters", "widths"),
+        (lambda: Dense((4, 8)), "units", "widths"),
+    ],
+)
+def test_a_configuration_of_before_makes_the_same(made, old, new):
+    made = made()
+    config = json.loads(json.dumps(made.get_config()))
+    before = {old if name == new else name: value for name, value in config.items()}
+    assert old in before and new not in before
+    again = type(made).from_config(before)
+    assert again.get_config() == made.get_config()
+
+
+def test_evaluates_without_an_optimizer_and_is_no_other_for_it(tmp_path):
+    model = VAE((4, 4, 1), 2, Dense((4,)))
+    images = np.random.default_rng(0).random((8, 4, 4, 1), dtype="float32")
+    logs = model.evaluate(images, verbose=0, return_dict=True)
+    assert np.isfinite(logs["negative_elbo"]) and not model.compiled
+    model.save(tmp_path / "model.keras")
+    assert not keras.saving.load_model(tmp_path / "model.keras").compiled
+    with pytest.raises(ValueError, match="must call `compile"):
+        model.fit(images, verbose=0)
+    model.compile("adam")
+    model.fit(images, verbose=0)
+    assert model.evaluate(images, verbose=0) and model.compiled
+
+
+def test_a_schedule_of_beta_without_optimizer_is_at_its_start():
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.25, 4, 1.0)
+    assert float(VAE((4, 4, 1), 2, beta=schedule).current_beta()) == 0.25
+
+
+@pytest.mark.parametrize("count", [0, -1, None, 2.5, (8, None), ()])
+def test_says_what_is_no_count(count):
+    with pytest.raises(ValueError, match="`size` must be counts, all positive. Rece"):
+        check_counts(size=count)
+
+
 def test_model_computes_by_its_own_policy():
     keras.config.set_dtype_policy("float32")
     game = GAN((2,), 2, MLP((4,)), dtype="mixed_bfloat16")
@@ -113,8 +164,8 @@ def test_adversarial_models_train_on_two_replicas():
             cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         from zoo.cgan import CGAN
         from zoo.gan import GAN
-        from zoo.networks import DCGAN
-        from zoo.training import FusedAdam
+        from zoo.networks.dcgan import DCGAN
+        from zoo.training.optimizers import FusedAdam
         from zoo.wgan import WGAN
 
         x = np.random.default_rng(0).random((8, 8, 8, 1), dtype="float32")
@@ -185,8 +236,10 @@ def test_two_replicas_take_the_step_that_one_would():
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        from zoo.training import minimize, normal
-        from zoo.vae import VAE, Dense
+        from zoo.networks.autoencoders import Dense
+        from zoo.training.noise import normal
+        from zoo.training.step import minimize
+        from zoo.vae import VAE
         from zoo.data import images
 
         two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

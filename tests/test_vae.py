@@ -26,7 +26,7 @@ class VAEContract(ModelContract):
     settings = {}
 
     def model(self):
-        settings = {"network": Convolutional((4, 8)), **self.settings}
+        settings = {"networks": Convolutional((4, 8)), **self.settings}
         model = VAE(image_shape=(8, 8, 1), latent_dim=3, **settings)
         model.compile(keras.optimizers.Adam(1e-3))
         return model
@@ -47,7 +47,7 @@ class TestVAE(VAEContract):
 class TestGatedWithVampPrior(VAEContract):
     # each hidden layer twice, for its gate; 4 pseudo-inputs of 8*8
     parameters = (2 * 325 + 2 * 18) + (2 * 20 + 384) + 4 * 64
-    settings = {"network": Dense((5,), gated=True), "prior": VampPrior(4)}
+    settings = {"networks": Dense((5,), gated=True), "prior": VampPrior(4)}
 
     def model(self):
         self.settings = {**self.settings, "prior": VampPrior(4)}  # layers hold weights
@@ -87,7 +87,7 @@ class TestGaussianWithFusedAdam(VAEContract):
 class TestAutoencoder(VAEContract):
     # encoder 64*5+5 | head 5*3+3, the second one is idle; decoder 3*5+5 | 5*64+64
     parameters = (325 + 18) + (20 + 384)
-    settings = {"network": Dense((5,)), "beta": 0.0, "deterministic": True}
+    settings = {"networks": Dense((5,)), "beta": 0.0, "deterministic": True}
 
     def test_its_code_does_not_vary(self):
         model = self.model()

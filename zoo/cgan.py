@@ -31,13 +31,12 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.networks.dcgan import DCGAN, check_networks
-from zoo.training.adversarial import AdversarialModel, discriminator_accuracy
+from zoo.training.adversarial import FromNoise, discriminator_accuracy
 from zoo.training.losses import ADVERSARIAL_LOSSES
 from zoo.training.model import policy_of
-from zoo.training.noise import normal
-from zoo.training.registry import Settings, register
-from zoo.training.regularizers import augment, check, penalty
-from zoo.training.step import in_parts, means, minimize, track, unpack
+from zoo.training.registry import Settings, check_counts, register
+from zoo.training.regularizers import augment, penalty
+from zoo.training.step import in_parts, track, unpack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +61,7 @@ class Conditioning(Settings):
     mismatch: float = 0.0
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.mismatch < 1:
             raise ValueError(
                 f"`mismatch` is a share from 0 to below 1. Received: {self}."
@@ -73,9 +73,9 @@ class Conditioning(Settings):
 class Projection(Conditioning):
     """By an inner product with the features; arguments as of `Conditioning`."""
 
-    def discriminator(self, networks, shape, condition_dim):
+    def discriminator(self, networks, image_shape, condition_dim):
         """Returns `trunk` and `verdict`."""
-        trunk = networks.trunk(shape)
+        trunk = networks.trunk(image_shape)
         if len(trunk.output.shape) != 2:
             raise ValueError(
                 "Projection multiplies flat features. Use Concatenation for networks "
@@ -83,11 +83,12 @@ class Projection(Conditioning):
             )
         features = keras.Input(trunk.output.shape[1:], name="features")
         conditions = keras.Input((condition_dim,), name="conditions")
-        unconditional = networks.head(1, "unconditional")(features)
+        unconditional = networks.head(1, "unconditional")(features)  # (batch, 1): w'f
+        # V has a direction of features for each class; c picks or mixes them: c'V.
         directions = networks.head(features.shape[-1], "directions", use_bias=False)
         product = layers.Dot(axes=1, dtype="float32")(
-            [directions(conditions), features]
-        )
+            [directions(conditions), features]  # (batch, features) each
+        )  # (batch, 1)
         logits = layers.Add(dtype="float32")([unconditional, product])
         return trunk, keras.Model([features, conditions], logits, name="verdict")
 
@@ -97,31 +98,32 @@ class Projection(Conditioning):
 class Concatenation(Conditioning):
     """As more channels of every pixel; arguments as of `Conditioning`."""
 
-    def discriminator(self, networks, shape, condition_dim):
+    def discriminator(self, networks, image_shape, condition_dim):
         """Returns `trunk`, which does nothing here, and `verdict`."""
-        inputs = keras.Input(shape, name="inputs")
+        inputs = keras.Input(image_shape, name="inputs")
         trunk = keras.Model(inputs, layers.Identity()(inputs), name="trunk")
-        examples = keras.Input(shape, name="examples")
+        examples = keras.Input(image_shape, name="examples")
         conditions = keras.Input((condition_dim,), name="conditions")
-        sides = shape[:-1]  # none of a point
+        *sides, channels = image_shape  # a point has no sides
+        # (batch, condition_dim) -> (batch, 1, 1, condition_dim) -> one for each pixel
         maps = layers.Reshape((*[1] * len(sides), condition_dim))(conditions)
         maps = keras.ops.tile(maps, (1, *sides, 1))
-        convolutions = networks.trunk((*sides, shape[-1] + condition_dim))
+        convolutions = networks.trunk((*sides, channels + condition_dim))
         features = convolutions(layers.Concatenate()([examples, maps]))
         logits = networks.head(1, "logits")(features)
         return trunk, keras.Model([examples, conditions], logits, name="verdict")
 
 
 @register
-class CGAN(AdversarialModel):
+class CGAN(FromNoise):
     """Generates examples of a wanted kind from noise.
 
     Both networks are updated on the same pass, from their weights before it: one
     forward of the generator serves both.
 
     Args:
-        shape: Of an example: `(height, width, channels)` of an image, any size, or
-            `(dim,)` of a point.
+        image_shape: Of an example: `(height, width, channels)` of an image of any size,
+            or `(dim,)` of a point.
         condition_dim: Number of classes, where conditions are integer labels; the
             length of a condition, where they are vectors.
         latent_dim: Length of a noise vector.
@@ -139,8 +141,8 @@ class CGAN(AdversarialModel):
     Shapes:
         in: a pair of noise, `(batch, latent_dim)`, standard normal, and conditions,
             `(batch,)` integer labels or `(batch, condition_dim)` floats.
-        out: examples, `(batch, *shape)`; images are in [0, 1]. To train on: pairs of
-            examples and their conditions.
+        out: examples, `(batch, *image_shape)`; images are in [0, 1]. To train on:
+            pairs of examples and their conditions.
 
     Raises:
         ValueError: If an argument is not one of the above, or if `fit` gets no
@@ -157,7 +159,7 @@ class CGAN(AdversarialModel):
             weights; near 0 it learns nothing.
 
     Example:
-        >>> model = CGAN(shape=(28, 28, 1), condition_dim=10)
+        >>> model = CGAN(image_shape=(28, 28, 1), condition_dim=10)
         >>> model.compile("adam", "adam")
         >>> history = model.fit(digits, labels, batch_size=64, epochs=10)
         >>> model.sample(3, conditions=np.array([7, 7, 1])).shape
@@ -166,7 +168,7 @@ class CGAN(AdversarialModel):
 
     def __init__(
         self,
-        shape=(28, 28, 1),
+        image_shape=(28, 28, 1),
         condition_dim=10,
         latent_dim=64,
         networks=None,
@@ -176,13 +178,11 @@ class CGAN(AdversarialModel):
         ema=0.0,
         **kwargs,
     ):
-        if min(*shape, condition_dim, latent_dim) < 1:
-            raise ValueError(
-                "`shape` is (height, width, channels) or (dim,), `condition_dim` and "
-                "`latent_dim` are counts, all positive. Received "
-                f"shape={tuple(shape)}, condition_dim={condition_dim}, "
-                f"latent_dim={latent_dim}."
-            )
+        check_counts(
+            image_shape=tuple(image_shape),
+            condition_dim=condition_dim,
+            latent_dim=latent_dim,
+        )
         conditioning = conditioning or Projection()
         known = loss in ADVERSARIAL_LOSSES
         if not known or not isinstance(conditioning, Conditioning):
@@ -193,35 +193,22 @@ class CGAN(AdversarialModel):
             )
         networks = networks or DCGAN()
         check_networks(networks)
-        check(regularizers, networks)
-        super().__init__(**kwargs)
-        self.shape = tuple(shape)
+        super().__init__(image_shape, latent_dim, networks, regularizers, **kwargs)
         self.condition_dim = condition_dim
-        self.latent_dim = latent_dim
-        self.networks = networks
         self.conditioning = conditioning
         self.loss_name = loss
-        self.regularizers = list(regularizers)
 
         with policy_of(self):
+            # The generator reads noise and condition as one vector.
             width = latent_dim + condition_dim
-            self.generator = self.networks.generator(width, self.shape)
+            self.generator = networks.generator(width, self.image_shape)
             self.trunk, self.verdict = conditioning.discriminator(
-                self.networks, self.shape, condition_dim
+                networks, self.image_shape, condition_dim
             )
-            pair = [keras.Input(self.shape), keras.Input((condition_dim,))]
+            pair = [keras.Input(self.image_shape), keras.Input((condition_dim,))]
             logits = self.verdict([self.trunk(pair[0]), pair[1]])
             self.discriminator = keras.Model(pair, logits, name="discriminator")
-            self.average(ema)
-        self.seed_generator = keras.random.SeedGenerator()
-        self.trackers = means(
-            "discriminator_loss",
-            "generator_loss",
-            "penalty",
-            "accuracy",
-            "generator_gradient",
-        )
-        self.built = True  # both networks are functional: their weights exist now
+        self.ready(ema)
 
     # ---------------------------------------------------------------- inference
 
@@ -242,7 +229,7 @@ class CGAN(AdversarialModel):
             tf.debugging.assert_less(conditions, classes, limits)
             # Compiled by XLA, nothing is asserted: an unknown label then makes NaN.
             known = (conditions >= 0) & (conditions < classes)
-            vectors = tf.one_hot(conditions, self.condition_dim)
+            vectors = tf.one_hot(conditions, self.condition_dim)  # (batch, classes)
             return tf.where(known[:, None], vectors, np.nan)
         if conditions.shape.rank != 2 or conditions.shape[1] != self.condition_dim:
             raise ValueError(
@@ -256,8 +243,9 @@ class CGAN(AdversarialModel):
         """Returns the examples of a pair of noise and conditions."""
         latents, conditions = inputs
         latents = tf.cast(latents, tf.float32)  # Keras casts floats, but not labels
+        # (batch, latent_dim + condition_dim)
         joined = tf.concat([latents, self.vectors(conditions)], axis=-1)
-        return self.sampler(joined, training=False)
+        return self.sampler(joined, training=False)  # (batch, *image_shape)
 
     def sample(self, count, conditions=None, seed=None):
         """Draws examples.
@@ -269,7 +257,10 @@ class CGAN(AdversarialModel):
             seed: Integer; the same seed gives the same examples.
 
         Returns:
-            `(count, *shape)`.
+            `(count, *image_shape)`.
+
+        Raises:
+            ValueError: If there are not as many conditions, or some label is unknown.
         """
         if conditions is None:
             conditions = np.arange(count) % self.condition_dim
@@ -286,9 +277,8 @@ class CGAN(AdversarialModel):
                     f"Labels run from 0 to {self.condition_dim - 1}. Received: "
                     f"{', '.join(map(str, unknown))}."
                 )
-        noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        noise = tf.cast(noise, tf.float32)
-        return in_parts(lambda *pair: self(pair), noise, conditions)
+        latents = self.latents(count, seed)
+        return in_parts(lambda *pair: self(pair), latents, conditions)
 
     # ----------------------------------------------------------------- training
 
@@ -298,66 +288,62 @@ class CGAN(AdversarialModel):
         Wrong are real ones beside the condition of their neighbour in the batch; where
         that is the same condition, a fake one takes their place.
         """
-        features = self.networks.on_each(self.trunk, [real, fake])
+        features = self.networks.on_each(self.trunk, [real, fake])  # (batch, ...) each
         pairs = [(part, conditions) for part in features]
         if not self.conditioning.mismatch:
-            return self.networks.on_each(self.verdict, pairs)
-        others = tf.roll(conditions, 1, axis=0)
+            return self.networks.on_each(self.verdict, pairs)  # (batch, 1) each
+        others = tf.roll(conditions, 1, axis=0)  # row i beside the condition of i - 1
         pairs.append((features[0], others))
         real, fake, wrong = self.networks.on_each(self.verdict, pairs)
-        differs = tf.reduce_any(others != conditions, axis=-1)
+        differs = tf.reduce_any(others != conditions, axis=-1)  # (batch,)
+        # As many axes as the logits have: (batch, 1), or more for patches.
         differs = tf.reshape(differs, [-1, *[1] * (len(fake.shape) - 1)])
         return real, fake, tf.where(differs, wrong, fake)
 
     def discriminator_loss(self, real_logits, fake_logits, wrong_logits=None):
         """Returns the mean loss of the discriminator, a scalar."""
         loss_of, _ = ADVERSARIAL_LOSSES[self.loss_name]
-        loss = loss_of(real_logits, fake_logits)
+        loss = loss_of(real_logits, fake_logits)  # (batch,)
         if wrong_logits is not None:
+            # (1 - mismatch) of fake ones, mismatch of wrong ones; real ones in both
             wrong = loss_of(real_logits, wrong_logits)
             loss += self.conditioning.mismatch * (wrong - loss)
         return tf.reduce_mean(loss)
 
     def train_step(self, data):
         """Updates both networks on one batch of examples and their conditions."""
-        real, conditions = unpack(data, self.shape)
+        real, conditions = unpack(data, self.image_shape)  # (batch, *image_shape)
         if conditions is None:
             raise ValueError(
                 "A conditional GAN trains on pairs of examples and their conditions: "
                 "fit(images, labels). Received examples alone."
             )
-        conditions = self.vectors(conditions)
-        noise = normal((tf.shape(real)[0], self.latent_dim), self.seed_generator)
+        conditions = self.vectors(conditions)  # (batch, condition_dim)
+        noise = self.noise(tf.shape(real)[0])  # (batch, latent_dim)
         step = self.discriminator_optimizer.iterations
         _, generator_loss = ADVERSARIAL_LOSSES[self.loss_name]
 
         def judge(examples):
             return self.discriminator([examples, conditions])
 
+        # Persistent: two gradients are taken of the one pass.
         with tf.GradientTape(persistent=True) as tape:
             joined = tf.concat([noise, conditions], axis=-1)
-            fake = self.generator(joined, training=True)
+            fake = self.generator(joined, training=True)  # (batch, *image_shape)
+            # Real and fake changed alike, or the change would tell them apart.
             seen = [augment(self.regularizers, x, step) for x in (real, fake)]
+            # The generator never sees `wrong`: it says what else is not as asked.
             real_logits, fake_logits, *wrong = self.discriminate(*seen, conditions)
-            logits = real_logits, fake_logits
-            losses = {
+            logits = real_logits, fake_logits  # (batch, 1) each
+            losses = {  # scalars
                 "discriminator_loss": self.discriminator_loss(*logits, *wrong),
                 "generator_loss": tf.reduce_mean(generator_loss(fake_logits)),
                 "penalty": penalty(self.regularizers, judge, *seen, *logits),
             }
             objective = losses["discriminator_loss"] + losses["penalty"]
-        minimize(
-            objective, tape, self.discriminator_variables, self.discriminator_optimizer
+        losses["generator_gradient"] = self.update(
+            tape, losses["generator_loss"], objective
         )
-        losses["generator_gradient"] = minimize(
-            losses["generator_loss"],
-            tape,
-            self.generator_variables,
-            self.generator_optimizer,
-        )
-        for regularizer in self.regularizers:
-            regularizer.constrain(self.discriminator_variables)
-        self.update_average()
         losses["accuracy"] = discriminator_accuracy(*logits)
         return track(self.trackers, losses)
 
@@ -377,15 +363,9 @@ class CGAN(AdversarialModel):
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""
-        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "shape": self.shape,
             "condition_dim": self.condition_dim,
-            "latent_dim": self.latent_dim,
-            "networks": serialize(self.networks),
-            "conditioning": serialize(self.conditioning),
+            "conditioning": keras.saving.serialize_keras_object(self.conditioning),
             "loss": self.loss_name,
-            "regularizers": [serialize(r) for r in self.regularizers],
-            "ema": self.average_decay,
         }

@@ -14,25 +14,28 @@ from keras import layers
 
 from zoo.networks.layers import BatchNormalization
 from zoo.training.model import Model, policy_of
-from zoo.training.registry import register
+from zoo.training.registry import positive, register
 from zoo.training.step import means, minimize, track, unpack
 
 
-def convolution(x, filters, strides=1):
+def convolution(x, width, strides=1):
     """Applies a 3x3 convolution, batch normalization and a ReLU."""
-    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+    # No bias: batch normalization would subtract it again.
+    x = layers.Conv2D(width, 3, strides, padding="same", use_bias=False)(x)
     # Keras' momentum of 0.99 outlasts a short training: inference would lag behind.
     return layers.ReLU()(BatchNormalization(momentum=0.9)(x))
 
 
-def residual_network(image_shape, classes, filters):
+def residual_network(image_shape, classes, widths):
     """Returns the functional model from images to `(logits, features)`, float32."""
     images = keras.Input(image_shape, name="images")
-    x = convolution(images, filters[0])
-    for count in filters[1:]:
-        x = convolution(x, count, strides=2)
+    x = convolution(images, widths[0])  # (batch, height, width, widths[0])
+    for count in widths[1:]:
+        x = convolution(x, count, strides=2)  # both sides halve
+        # The sum leaves gradients a way around the convolution.
         x = layers.Add()([x, convolution(x, count)])
     # In float32 under any policy: statistics are taken of both.
+    # Means over the map, (batch, widths[-1]): height and width may be unknown.
     features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
     logits = layers.Dense(classes, dtype="float32", name="logits")(features)
     return keras.Model(images, [logits, features], name="network")
@@ -43,9 +46,10 @@ class Classifier(Model):
     """Learns which of several classes an image belongs to.
 
     Args:
-        image_shape: `(height, width, channels)`, any size.
+        image_shape: `(height, width, channels)`, any size; height and width `None` for
+            images of several sizes.
         classes: Number of classes.
-        filters: Channels of each stage, from the image inwards; the last is also the
+        widths: Channels of each stage, from the image inwards; the last is also the
             number of features. Each stage after the first halves both sides.
         label_smoothing: Share of the label's weight, from 0 to below 1, that is spread
             over all classes in training (Szegedy et al. 2015, section 7,
@@ -71,23 +75,26 @@ class Classifier(Model):
         TensorShape([16, 80])
     """
 
+    renamed = {"filters": "widths"}
+
     def __init__(
         self,
         image_shape=(28, 28, 1),
         classes=10,
-        filters=(16, 40, 80),
+        widths=(16, 40, 80),
         label_smoothing=0.0,
         **kwargs,
     ):
-        if len(image_shape) != 3 or min(image_shape) < 1:
+        known = [side for side in image_shape if side is not None]
+        if len(image_shape) != 3 or not all(map(positive, [*known, image_shape[-1]])):
             raise ValueError(
-                "`image_shape` is (height, width, channels), all positive. Received "
-                f"image_shape={tuple(image_shape)}."
+                "`image_shape` is (height, width, channels), all positive; height and "
+                f"width may be None. Received image_shape={tuple(image_shape)}."
             )
-        if classes < 2 or not filters or min(filters) < 1:
+        if classes < 2 or not widths or not all(map(positive, widths)):
             raise ValueError(
-                "`classes` is 2 or more and `filters` one positive count per stage. "
-                f"Received classes={classes}, filters={tuple(filters)}."
+                "`classes` is 2 or more and `widths` one positive count per stage. "
+                f"Received classes={classes}, widths={tuple(widths)}."
             )
         if not 0 <= label_smoothing < 1:
             raise ValueError(
@@ -97,11 +104,11 @@ class Classifier(Model):
         super().__init__(**kwargs)
         self.image_shape = tuple(image_shape)
         self.classes = classes
-        self.filters = tuple(filters)
+        self.widths = tuple(widths)
         self.label_smoothing = label_smoothing
 
         with policy_of(self):
-            self.network = residual_network(self.image_shape, classes, self.filters)
+            self.network = residual_network(self.image_shape, classes, self.widths)
         self.trackers = means("loss", "accuracy")
         self.built = True  # the network is functional: its weights exist now
 
@@ -113,7 +120,7 @@ class Classifier(Model):
         return logits
 
     def features(self, images):
-        """Returns the `(batch, filters[-1])` inputs of the last layer, float32."""
+        """Returns the `(batch, widths[-1])` inputs of the last layer, float32."""
         _, features = self.network(images, training=False)
         return features
 
@@ -122,8 +129,9 @@ class Classifier(Model):
     def losses_on(self, images, labels, training):
         """Returns the values to log, `(batch,)` each, in the units of `Logs`."""
         logits, _ = self.network(images, training=training)
-        targets = tf.one_hot(labels, self.classes)
+        targets = tf.one_hot(labels, self.classes)  # (batch, classes), as are logits
         if training:
+            # (1 - share) * label + share * uniform
             targets += self.label_smoothing * (1.0 / self.classes - targets)
         cross_entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
         hits = tf.argmax(logits, axis=1) == tf.cast(labels, tf.int64)
@@ -134,7 +142,7 @@ class Classifier(Model):
 
     def train_step(self, data):
         """Updates the network on one batch of images and their integer labels."""
-        images, labels = unpack(data, self.image_shape)
+        images, labels = unpack(data, self.image_shape)  # (batch, ...), (batch,)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, labels, training=True)
             loss = tf.reduce_mean(losses["loss"])
@@ -164,6 +172,6 @@ class Classifier(Model):
             **super().get_config(),
             "image_shape": self.image_shape,
             "classes": self.classes,
-            "filters": self.filters,
+            "widths": self.widths,
             "label_smoothing": self.label_smoothing,
         }

@@ -22,22 +22,21 @@ The theory, in three lines that tests check:
   not. Hence the default loss.
 """
 
-import keras
-import numpy as np
+import functools
+
 import tensorflow as tf
 
 from zoo.networks.dcgan import DCGAN, check_networks
-from zoo.training.adversarial import AdversarialModel, discriminator_accuracy
+from zoo.training.adversarial import FromNoise, discriminator_accuracy
 from zoo.training.losses import ADVERSARIAL_LOSSES, SMOOTHABLE_LOSSES
 from zoo.training.model import policy_of
-from zoo.training.noise import normal
 from zoo.training.registry import register
-from zoo.training.regularizers import augment, check, penalty
-from zoo.training.step import in_parts, means, minimize, track, unpack
+from zoo.training.regularizers import augment, penalty
+from zoo.training.step import track, unpack
 
 
 @register
-class GAN(AdversarialModel):
+class GAN(FromNoise):
     """Generates examples from noise.
 
     Both networks are updated on the same pass, from their weights before it: one
@@ -45,8 +44,8 @@ class GAN(AdversarialModel):
     for the second update.
 
     Args:
-        shape: Of an example: `(height, width, channels)` of an image, any size, or
-            `(dim,)` of a point.
+        image_shape: Of an example: `(height, width, channels)` of an image of any size,
+            or `(dim,)` of a point.
         latent_dim: Length of a noise vector.
         networks: `DCGAN(...)` (default), `MLP(...)` or another of
             `zoo.networks.dcgan.Networks`.
@@ -63,8 +62,8 @@ class GAN(AdversarialModel):
 
     Shapes:
         in: noise, `(batch, latent_dim)`, standard normal.
-        out: examples, `(batch, *shape)`; images are in [0, 1], and those to train on
-            must be too.
+        out: examples, `(batch, *image_shape)`; images are in [0, 1], and those to
+            train on must be too.
 
     Raises:
         ValueError: If an argument is not one of the above, naming it.
@@ -80,7 +79,7 @@ class GAN(AdversarialModel):
             weights; near 0 it learns nothing.
 
     Example:
-        >>> model = GAN(shape=(28, 28, 1), latent_dim=64)
+        >>> model = GAN(image_shape=(28, 28, 1), latent_dim=64)
         >>> model.compile("adam", "adam")
         >>> history = model.fit(digits, batch_size=64, epochs=10)
         >>> model.sample(16).shape
@@ -89,7 +88,7 @@ class GAN(AdversarialModel):
 
     def __init__(
         self,
-        shape=(28, 28, 1),
+        image_shape=(28, 28, 1),
         latent_dim=64,
         networks=None,
         loss="non_saturating",
@@ -98,12 +97,6 @@ class GAN(AdversarialModel):
         ema=0.0,
         **kwargs,
     ):
-        if min(shape, default=0) < 1 or latent_dim < 1:
-            raise ValueError(
-                "`shape` is (height, width, channels) or (dim,) and `latent_dim` a "
-                f"count, all positive. Received shape={tuple(shape)}, "
-                f"latent_dim={latent_dim}."
-            )
         if loss not in ADVERSARIAL_LOSSES:
             raise ValueError(
                 f"`loss` is one of {', '.join(ADVERSARIAL_LOSSES)}. Received "
@@ -118,106 +111,52 @@ class GAN(AdversarialModel):
             )
         networks = networks or DCGAN()
         check_networks(networks)
-        check(regularizers, networks)
-        super().__init__(**kwargs)
-        self.shape = tuple(shape)
-        self.latent_dim = latent_dim
-        self.networks = networks
+        super().__init__(image_shape, latent_dim, networks, regularizers, **kwargs)
         self.loss_name = loss
         self.label_smoothing = label_smoothing
-        self.regularizers = list(regularizers)
 
         with policy_of(self):
-            self.generator = self.networks.generator(latent_dim, self.shape)
-            trunk = self.networks.trunk(self.shape)
-            logits = self.networks.head(1, "logits")(trunk.output)
-            self.discriminator = keras.Model(trunk.input, logits, name="discriminator")
-            self.average(ema)
-        self.seed_generator = keras.random.SeedGenerator()
-        self.trackers = means(
-            "discriminator_loss",
-            "generator_loss",
-            "penalty",
-            "accuracy",
-            "generator_gradient",
-        )
-        self.built = True  # both networks are functional: their weights exist now
-
-    # ---------------------------------------------------------------- inference
-
-    def call(self, latents, training=False):
-        """Returns the examples of `(batch, latent_dim)` noise."""
-        return self.sampler(latents, training=False)
-
-    def sample(self, count, seed=None):
-        """Draws examples.
-
-        Args:
-            count: Number of examples.
-            seed: Integer; the same seed gives the same examples.
-
-        Returns:
-            `(count, *shape)`.
-        """
-        noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        return in_parts(self, tf.cast(noise, tf.float32))
-
-    # ----------------------------------------------------------------- training
+            self.generator = networks.generator(latent_dim, self.image_shape)
+            self.discriminator = networks.discriminator(self.image_shape)
+        self.ready(ema)
 
     def train_step(self, data):
         """Updates both networks on one batch (the paper's algorithm 1, with k = 1)."""
-        real, _ = unpack(data, self.shape)
-        noise = normal((tf.shape(real)[0], self.latent_dim), self.seed_generator)
+        real, _ = unpack(data, self.image_shape)  # (batch, *image_shape)
+        noise = self.noise(tf.shape(real)[0])  # (batch, latent_dim)
         step = self.discriminator_optimizer.iterations
         discriminator_loss, generator_loss = ADVERSARIAL_LOSSES[self.loss_name]
-        smoothing = [self.label_smoothing] * (self.label_smoothing > 0)
+        if self.label_smoothing:  # which not every loss knows
+            discriminator_loss = functools.partial(
+                discriminator_loss, label_smoothing=self.label_smoothing
+            )
 
+        # Persistent: two gradients are taken of the one pass.
         with tf.GradientTape(persistent=True) as tape:
-            fake = self.generator(noise, training=True)
+            fake = self.generator(noise, training=True)  # (batch, *image_shape)
+            # Real and fake changed alike, or the change would tell them apart.
             seen = [augment(self.regularizers, x, step) for x in (real, fake)]
+            # (batch, 1) each; together in one pass unless batch statistics forbid it
             logits = self.networks.on_each(self.discriminator, seen)
-            losses = {
-                "discriminator_loss": tf.reduce_mean(
-                    discriminator_loss(*logits, *smoothing)
-                ),
+            losses = {  # scalars; a loss is (batch,) before its mean
+                "discriminator_loss": tf.reduce_mean(discriminator_loss(*logits)),
                 "generator_loss": tf.reduce_mean(generator_loss(logits[1])),
                 "penalty": penalty(
                     self.regularizers, self.discriminator, *seen, *logits
                 ),
             }
             objective = losses["discriminator_loss"] + losses["penalty"]
-        minimize(
-            objective, tape, self.discriminator_variables, self.discriminator_optimizer
+        # The generator's gradient reaches it through the discriminator.
+        losses["generator_gradient"] = self.update(
+            tape, losses["generator_loss"], objective
         )
-        losses["generator_gradient"] = minimize(
-            losses["generator_loss"],
-            tape,
-            self.generator_variables,
-            self.generator_optimizer,
-        )
-        for regularizer in self.regularizers:
-            regularizer.constrain(self.discriminator_variables)
-        self.update_average()
         losses["accuracy"] = discriminator_accuracy(*logits)
         return track(self.trackers, losses)
 
-    # -------------------------------------------------------- saving and export
-
-    def export_signatures(self):
-        """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`."""
-        latents = tf.TensorSpec((None, self.latent_dim), tf.float32, name="latents")
-        return {"generate": (lambda latents: {"images": self(latents)}, [latents])}
-
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""
-        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "shape": self.shape,
-            "latent_dim": self.latent_dim,
-            "networks": serialize(self.networks),
             "loss": self.loss_name,
             "label_smoothing": self.label_smoothing,
-            "regularizers": [serialize(r) for r in self.regularizers],
-            "ema": self.average_decay,
         }

@@ -9,9 +9,8 @@ divergence the autoencoder of Tran et al. 2022, https://arxiv.org/abs/2101.02149
 
     image --encoder--> mean, log_variance --sampling--> code --decoder--> outputs
 
-Read in order: two families of networks, then the model that trains them. Likelihoods
-and priors are in `zoo.training.distributions`, their closed forms in
-`zoo.training.losses`.
+Families of encoders and decoders are in `zoo.networks.autoencoders`, likelihoods and
+priors in `zoo.training.distributions`, their closed forms in `zoo.training.densities`.
 """
 
 import math
@@ -24,12 +23,13 @@ from zoo.networks.autoencoders import Convolutional
 from zoo.training.densities import (
     bits_per_dim,
     cauchy_schwarz_to_mixture,
+    importance_sampled_nll,
     normal_log_density,
 )
 from zoo.training.distributions import Bernoulli, StandardNormal
 from zoo.training.model import Model, policy_of
 from zoo.training.noise import normal
-from zoo.training.registry import register
+from zoo.training.registry import check_counts, register
 from zoo.training.step import means, minimize, track, unpack
 
 
@@ -40,7 +40,7 @@ class VAE(Model):
     Args:
         image_shape: `(height, width, channels)`, any size.
         latent_dim: Length of a code.
-        network: `Convolutional(...)` (default), `Dense(...)`, or anything with the
+        networks: `Convolutional(...)` (default), `Dense(...)`, or anything with the
             same two methods.
         likelihood: `Bernoulli()` (default) or `Gaussian(...)`, of
             `zoo.training.distributions`.
@@ -83,11 +83,13 @@ class VAE(Model):
         TensorShape([16, 28, 28, 1])
     """
 
+    renamed = {"network": "networks"}
+
     def __init__(
         self,
         image_shape=(28, 28, 1),
         latent_dim=10,
-        network=None,
+        networks=None,
         likelihood=None,
         prior=None,
         divergence="kl",
@@ -95,11 +97,11 @@ class VAE(Model):
         deterministic=False,
         **kwargs,
     ):
-        if len(image_shape) != 3 or min(image_shape) < 1 or latent_dim < 1:
+        check_counts(image_shape=tuple(image_shape), latent_dim=latent_dim)
+        if len(image_shape) != 3:
+            received = f"image_shape={tuple(image_shape)}"
             raise ValueError(
-                "`image_shape` is (height, width, channels) and `latent_dim` a count, "
-                f"all positive. Received image_shape={tuple(image_shape)}, "
-                f"latent_dim={latent_dim}."
+                f"Images are (height, width, channels). Received {received}."
             )
         if divergence not in ("kl", "cauchy_schwarz"):
             raise ValueError(
@@ -114,7 +116,7 @@ class VAE(Model):
         super().__init__(**kwargs)
         self.image_shape = tuple(image_shape)
         self.latent_dim = latent_dim
-        self.network = network or Convolutional()
+        self.networks = networks or Convolutional()
         self.likelihood = likelihood or Bernoulli()
         self.prior = prior or StandardNormal()
         self.divergence = divergence
@@ -122,8 +124,8 @@ class VAE(Model):
         self.deterministic = deterministic
 
         with policy_of(self):
-            self.encoder = self.network.encoder(self.image_shape, latent_dim)
-            self.decoder = self.network.decoder(self.image_shape, latent_dim)
+            self.encoder = self.networks.encoder(self.image_shape, latent_dim)
+            self.decoder = self.networks.decoder(self.image_shape, latent_dim)
         self.prior.attach(self.image_shape, latent_dim)
         if deterministic:  # nothing reads the second head, so nothing would train it
             self.encoder.get_layer("log_variance").trainable = False
@@ -155,8 +157,7 @@ class VAE(Model):
             temperature: Factor on the standard deviation of the codes around their
                 component's mean; below 1 gives more typical, less diverse images.
             seed: Integer; the same seed gives the same images.
-            sampler: What `fit_sampler` returned, to draw codes from instead of the
-                prior; `temperature` does not apply to it.
+            sampler: What `fit_sampler` returned, to draw codes from; no `temperature`.
 
         Returns:
             `(count, *image_shape)` images.
@@ -170,10 +171,11 @@ class VAE(Model):
         if sampler is not None:
             sampler.set_params(random_state=int(rng.integers(2**31)))
             return self.decode(sampler.sample(count)[0].astype("float32"))
+        # The prior's component is picked by `uniform`, the place in it by `noise`.
         noise = temperature * rng.standard_normal((count, self.latent_dim))
         uniform = rng.random(count)
-        noise, uniform = (tf.cast(drawn, tf.float32) for drawn in (noise, uniform))
-        return self.decode(self.prior.codes(noise, uniform, self.encode))
+        drawn = (tf.cast(some, tf.float32) for some in (noise, uniform))
+        return self.decode(self.prior.codes(*drawn, self.encode))
 
     def fit_sampler(self, images, components=10, seed=0):
         """Fits a Gaussian mixture to the codes of images, as a sampler for `sample`.
@@ -215,6 +217,7 @@ class VAE(Model):
         """
         start, end = self.encode(first)[0], self.encode(second)[0]
         share = tf.reshape(tf.linspace(0.0, 1.0, steps), (1, steps, 1))
+        # (batch, 1, latent_dim) with (1, steps, 1): (batch, steps, latent_dim)
         codes = start[:, None] * (1.0 - share) + end[:, None] * share
         return self._decode_table(codes)
 
@@ -228,8 +231,8 @@ class VAE(Model):
         Returns:
             `(latent_dim, len(values), *image_shape)`: a row per entry of the code.
         """
-        code = self.encode(tf.convert_to_tensor(image)[None])[0]
-        mask = tf.eye(self.latent_dim)[:, None]
+        code = self.encode(tf.convert_to_tensor(image)[None])[0]  # (1, latent_dim)
+        mask = tf.eye(self.latent_dim)[:, None]  # (latent_dim, 1, latent_dim)
         values = tf.reshape(tf.cast(values, tf.float32), (1, -1, 1))
         return self._decode_table(code * (1.0 - mask) + values * mask)
 
@@ -254,7 +257,7 @@ class VAE(Model):
     def divergence_from_prior(self, codes, mean, log_variance):
         """Returns the divergence of posteriors from the prior, `(batch,)`, nats."""
         if self.deterministic:
-            return tf.zeros(tf.shape(mean)[0])
+            return tf.zeros(tf.shape(mean)[0])  # a point has no density
         if self.divergence == "cauchy_schwarz":
             mixture = self.prior.mixture(self.encoder)
             return cauchy_schwarz_to_mixture(mean, log_variance, *mixture)
@@ -262,16 +265,19 @@ class VAE(Model):
 
     def current_beta(self):
         """Returns the weight of the divergence at the optimizer's present step."""
-        if callable(self.beta):
-            return tf.cast(self.beta(self.optimizer.iterations), tf.float32)
-        return self.beta
+        if not callable(self.beta):
+            return self.beta
+        optimizer = getattr(self, "optimizer", None)
+        step = optimizer.iterations if optimizer else 0  # a preset has none
+        return tf.cast(self.beta(step), tf.float32)
 
     def losses_on(self, images, training):
         """Returns the values to log, `(batch,)` each, in the units of `Logs`."""
         mean, log_variance = self.encoder(images, training=training)
-        codes = self.sample_posterior(mean, log_variance)
-        outputs = self.decoder(codes, training=training)
-        reconstruction = self.likelihood.nll(images, outputs)
+        codes = self.sample_posterior(mean, log_variance)  # (batch, latent_dim)
+        outputs = self.decoder(codes, training=training)  # (batch, *image_shape)
+        # Summed over pixels: both terms are in nats per image, or beta would not be 1.
+        reconstruction = self.likelihood.nll(images, outputs)  # (batch,)
         divergence = self.divergence_from_prior(codes, mean, log_variance)
         losses = {
             "loss": reconstruction + self.current_beta() * divergence,
@@ -286,10 +292,11 @@ class VAE(Model):
 
     def train_step(self, data):
         """Updates all networks on one batch of images; labels are ignored."""
-        images, _ = unpack(data, self.image_shape)
+        images, _ = unpack(data, self.image_shape)  # (batch, *image_shape)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, training=True)
-            loss = tf.reduce_mean(losses["loss"])
+            loss = tf.reduce_mean(losses["loss"])  # a mean over images alone
+        # Encoder, decoder, and what likelihood and prior learn: all down one loss.
         minimize(loss, tape, self.trainable_variables, self.optimizer)
         return track(self.trackers, losses)
 
@@ -327,35 +334,23 @@ class VAE(Model):
                 "reconstructions, or train with deterministic=False."
             )
         rows = max(1, 2**22 // int(np.prod(self.image_shape)))  # 16 MiB of outputs
-        at_once, chunk = max(1, rows // samples), min(rows, samples)
-        log_sum = tf.function(self._log_importance_sum, reduce_retracing=True)
-        results = []
-        for start in range(0, len(images), at_once):
-            batch = tf.cast(images[start : start + at_once], tf.float32)
-            parts = [
-                log_sum(
-                    batch, min(chunk, samples - done), tf.stack([seed + done, start])
-                )
-                for done in range(0, samples, chunk)
-            ]
-            results.append(tf.reduce_logsumexp(tf.stack(parts), axis=0))
-        return math.log(samples) - np.concatenate(results)
+        return importance_sampled_nll(self.log_weights, images, samples, seed, rows)
 
-    def _log_importance_sum(self, images, samples, seed):
-        """Returns the log of the sum of `samples` importance weights, `(batch,)`."""
-        mean, log_variance = (
+    def log_weights(self, images, samples, seed):
+        """Returns the logs of importance weights, `(batch, samples)`, nats."""
+        mean, log_variance = (  # (batch * samples, latent_dim) each
             tf.repeat(part, samples, axis=0) for part in self.encode(images)
         )
         noise = tf.random.stateless_normal(tf.shape(mean), seed)
         codes = mean + tf.exp(0.5 * log_variance) * noise
         repeated = tf.repeat(images, samples, axis=0)
+        # log p(z) + log p(x|z) - log q(z|x), (batch * samples,)
         log_weights = (
             self.prior.log_density(codes, self.encode)
             - normal_log_density(codes, mean, log_variance)
             - self.likelihood.nll(repeated, self.decoder(codes, training=False))
         )
-        table = tf.reshape(log_weights, (-1, samples))
-        return tf.reduce_logsumexp(table, axis=1)
+        return tf.reshape(log_weights, (-1, samples))
 
     # -------------------------------------------------------- saving and export
 
@@ -367,13 +362,9 @@ class VAE(Model):
         standard normal prior, `decode` of such noise is a sample; a learned prior
         adds `sample`, which maps noise to codes first.
         """
-        images = tf.TensorSpec((None, *self.image_shape), tf.float32, name="images")
-        codes = tf.TensorSpec((None, self.latent_dim), tf.float32, name="codes")
-        noise = tf.TensorSpec((None, self.latent_dim), tf.float32, name="noise")
-        uniform = tf.TensorSpec((None,), tf.float32, name="uniform")
 
-        def decode(codes):
-            return {"images": self.decode(codes)}
+        def spec(name, *shape):
+            return tf.TensorSpec((None, *shape), tf.float32, name=name)
 
         def encode(images):
             mean, log_variance = self.encode(images)
@@ -383,9 +374,14 @@ class VAE(Model):
             codes = self.prior.codes(noise, uniform, self.encode)
             return {"images": self.decode(codes)}
 
-        signatures = {"decode": (decode, [codes]), "encode": (encode, [images])}
+        codes, noise = (spec(name, self.latent_dim) for name in ("codes", "noise"))
+        images = spec("images", *self.image_shape)
+        signatures = {
+            "decode": (lambda codes: {"images": self.decode(codes)}, [codes]),
+            "encode": (encode, [images]),
+        }
         if self.prior.components > 1:
-            signatures["sample"] = (sample, [noise, uniform])
+            signatures["sample"] = (sample, [noise, spec("uniform")])
         return signatures
 
     def get_config(self):
@@ -395,17 +391,10 @@ class VAE(Model):
             **super().get_config(),
             "image_shape": self.image_shape,
             "latent_dim": self.latent_dim,
-            "network": serialize(self.network),
+            "networks": serialize(self.networks),
             "likelihood": serialize(self.likelihood),
             "prior": None if self.deterministic else serialize(self.prior),
             "divergence": self.divergence,
             "beta": serialize(self.beta) if callable(self.beta) else self.beta,
             "deterministic": self.deterministic,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns a model with the settings that `get_config` described."""
-        deserialize = keras.saving.deserialize_keras_object
-        nested = {k: deserialize(v) for k, v in config.items() if isinstance(v, dict)}
-        return cls(**{**config, **nested})

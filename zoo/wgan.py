@@ -16,32 +16,31 @@ are: |theta| for two parallel segments theta apart (its example 1).
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from zoo.networks.dcgan import DCGAN, check_networks
-from zoo.training.adversarial import AdversarialModel
+from zoo.training.adversarial import FromNoise
 from zoo.training.losses import wasserstein_critic, wasserstein_generator
 from zoo.training.model import policy_of
-from zoo.training.noise import normal
-from zoo.training.registry import register
+from zoo.training.registry import check_counts, register
 from zoo.training.regularizers import (
     GradientPenalty,
     WeightClipping,
     augment,
-    check,
     penalty,
 )
-from zoo.training.step import in_parts, means, minimize, track, unpack
+from zoo.training.step import track, unpack
+
+LOGS = ("critic_loss", "distance", "generator_loss", "penalty", "generator_gradient")
 
 
 @register
-class WGAN(AdversarialModel):
+class WGAN(FromNoise):
     """Generates examples from noise, guided by a distance instead of a judge.
 
     Args:
-        shape: Of an example: `(height, width, channels)` of an image, any size, or
-            `(dim,)` of a point.
+        image_shape: Of an example: `(height, width, channels)` of an image of any size,
+            or `(dim,)` of a point.
         latent_dim: Length of a noise vector.
         networks: `DCGAN(...)`, `MLP(...)` or another of `zoo.networks.dcgan.Networks`;
             by default DCGAN's without normalization of the critic.
@@ -57,8 +56,8 @@ class WGAN(AdversarialModel):
 
     Shapes:
         in: noise, `(batch, latent_dim)`, standard normal.
-        out: examples, `(batch, *shape)`; images are in [0, 1], and those to train on
-            must be too.
+        out: examples, `(batch, *image_shape)`; images are in [0, 1], and those to
+            train on must be too.
 
     Raises:
         ValueError: If an argument is not one of the above, naming it; in particular
@@ -76,7 +75,7 @@ class WGAN(AdversarialModel):
             weights; near 0 it learns nothing.
 
     Example:
-        >>> model = WGAN(shape=(28, 28, 1), latent_dim=64)
+        >>> model = WGAN(image_shape=(28, 28, 1), latent_dim=64)
         >>> model.compile("adam", "adam")
         >>> history = model.fit(digits, batch_size=5 * 64, epochs=10)
         >>> model.sample(16).shape
@@ -85,7 +84,7 @@ class WGAN(AdversarialModel):
 
     def __init__(
         self,
-        shape=(28, 28, 1),
+        image_shape=(28, 28, 1),
         latent_dim=64,
         networks=None,
         lipschitz=None,
@@ -94,13 +93,11 @@ class WGAN(AdversarialModel):
         ema=0.0,
         **kwargs,
     ):
-        if min(*shape, latent_dim, critic_steps) < 1:
-            raise ValueError(
-                "`shape` is (height, width, channels) or (dim,), `latent_dim` and "
-                "`critic_steps` are counts, all positive. Received "
-                f"shape={tuple(shape)}, latent_dim={latent_dim}, "
-                f"critic_steps={critic_steps}."
-            )
+        check_counts(
+            image_shape=tuple(image_shape),
+            latent_dim=latent_dim,
+            critic_steps=critic_steps,
+        )
         networks = networks or DCGAN(normalization="none")
         lipschitz = lipschitz or GradientPenalty()
         if not isinstance(lipschitz, (GradientPenalty, WeightClipping)):
@@ -109,119 +106,78 @@ class WGAN(AdversarialModel):
                 f"are `regularizers`. Received: {lipschitz!r}."
             )
         check_networks(networks)
-        check([lipschitz, *regularizers], networks)
-        super().__init__(**kwargs)
-        self.shape = tuple(shape)
-        self.latent_dim = latent_dim
-        self.networks = networks
+        # The bound is a regularizer too, and the first of them.
+        rules = [lipschitz, *regularizers]
+        super().__init__(image_shape, latent_dim, networks, rules, **kwargs)
         self.lipschitz = lipschitz
         self.critic_steps = critic_steps
-        self.regularizers = list(regularizers)
 
         with policy_of(self):
-            self.generator = networks.generator(latent_dim, self.shape)
-            trunk = networks.trunk(self.shape)
+            self.generator = networks.generator(latent_dim, self.image_shape)
             # No bias: it cancels in the distance, so nothing would ever train it.
-            outputs = networks.head(1, "outputs", use_bias=False)(trunk.output)
-            self.critic = keras.Model(trunk.input, outputs, name="critic")
-            self.average(ema)
-        self.seed_generator = keras.random.SeedGenerator()
-        self.trackers = means(
-            "critic_loss", "distance", "generator_loss", "penalty", "generator_gradient"
-        )
-        self.built = True  # both networks are functional: their weights exist now
+            self.critic = networks.discriminator(
+                self.image_shape, name="critic", use_bias=False
+            )
+        self.ready(ema, LOGS)
 
     @property
     def discriminator_variables(self):
         """Variables of the critic; the discriminator's optimizer updates them."""
         return self.critic.trainable_variables
 
-    # ---------------------------------------------------------------- inference
-
-    def call(self, latents, training=False):
-        """Returns the examples of `(batch, latent_dim)` noise."""
-        return self.sampler(latents, training=False)
-
-    def sample(self, count, seed=None):
-        """Draws examples.
-
-        Args:
-            count: Number of examples.
-            seed: Integer; the same seed gives the same examples.
-
-        Returns:
-            `(count, *shape)`.
-        """
-        noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        return in_parts(self, tf.cast(noise, tf.float32))
-
-    # ----------------------------------------------------------------- training
-
     def train_step(self, data):
         """Updates the critic `critic_steps` times and the generator once.
 
         Algorithm 1 of either paper.
         """
-        real, _ = unpack(data, self.shape)
+        real, _ = unpack(data, self.image_shape)  # (batch, *image_shape)
+        # A distance is only worth following once the critic is near its best.
         steps = [self.critic_step(part) for part in cut(real, self.critic_steps)]
-        losses = {
+        losses = {  # means over the critic's steps
             name: tf.add_n([step[name] for step in steps]) / self.critic_steps
             for name in steps[0]
         }
-        count = -(-tf.shape(real)[0] // self.critic_steps)
+        count = -(-tf.shape(real)[0] // self.critic_steps)  # of a part
         return track(self.trackers, losses | self.generator_step(count))
 
     def critic_step(self, real):
         """Updates the critic on one part of a batch; returns what to log."""
-        noise = normal((tf.shape(real)[0], self.latent_dim), self.seed_generator)
-        fake = self.generator(noise, training=True)
+        noise = self.noise(tf.shape(real)[0])  # (part, latent_dim)
+        # Outside of the tape: the generator is given, here.
+        fake = self.generator(noise, training=True)  # (part, *image_shape)
         step = self.discriminator_optimizer.iterations
         seen = [augment(self.regularizers, x, step) for x in (real, fake)]
-        rules = [self.lipschitz, *self.regularizers]
         with tf.GradientTape() as tape:
-            outputs = self.networks.on_each(self.critic, seen)
+            outputs = self.networks.on_each(self.critic, seen)  # (part, 1) each
             loss = tf.reduce_mean(wasserstein_critic(*outputs))
-            extra = penalty(rules, self.critic, *seen, *outputs)
+            # With the gradient penalty, a slope of a slope: that of the critic at
+            # examples between real and fake, by the critic's weights.
+            extra = penalty(self.regularizers, self.critic, *seen, *outputs)
             objective = loss + extra
-        minimize(
-            objective, tape, self.discriminator_variables, self.discriminator_optimizer
-        )
-        for rule in rules:
-            rule.constrain(self.discriminator_variables)
+        self.update_discriminator(tape, objective)
         return {"critic_loss": loss, "distance": -loss, "penalty": extra}
 
     def generator_step(self, count):
         """Updates the generator on `count` new fakes; returns what to log."""
-        noise = normal((count, self.latent_dim), self.seed_generator)
+        noise = self.noise(count)  # (count, latent_dim)
         step = self.discriminator_optimizer.iterations
         with tf.GradientTape() as tape:
-            fake = self.generator(noise, training=True)
+            fake = self.generator(noise, training=True)  # (count, *image_shape)
             fake = augment(self.regularizers, fake, step)
-            outputs = self.critic(fake, training=True)
+            outputs = self.critic(fake, training=True)  # (count, 1)
+            # Down the estimated distance: real examples have no part in its gradient.
             loss = tf.reduce_mean(wasserstein_generator(outputs))
-        norm = minimize(loss, tape, self.generator_variables, self.generator_optimizer)
-        self.update_average()
+        norm = self.update_generator(tape, loss)
         return {"generator_loss": loss, "generator_gradient": norm}
-
-    # -------------------------------------------------------- saving and export
-
-    def export_signatures(self):
-        """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`."""
-        latents = tf.TensorSpec((None, self.latent_dim), tf.float32, name="latents")
-        return {"generate": (lambda latents: {"images": self(latents)}, [latents])}
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""
-        serialize = keras.saving.serialize_keras_object
+        config = super().get_config()
         return {
-            **super().get_config(),
-            "shape": self.shape,
-            "latent_dim": self.latent_dim,
-            "networks": serialize(self.networks),
-            "lipschitz": serialize(self.lipschitz),
+            **config,
+            "lipschitz": keras.saving.serialize_keras_object(self.lipschitz),
             "critic_steps": self.critic_steps,
-            "regularizers": [serialize(r) for r in self.regularizers],
-            "ema": self.average_decay,
+            "regularizers": config["regularizers"][1:],  # without the bound
         }
 
 
@@ -236,6 +192,6 @@ def cut(batch, parts):
         List of `parts` tensors `(ceil(count / parts), ...)`.
     """
     count = tf.shape(batch)[0]
-    size = -(-count // parts)
-    order = tf.range(parts * size) % count
+    size = -(-count // parts)  # rounded up
+    order = tf.range(parts * size) % count  # (parts * size,): 0, 1, ..., 0, 1
     return [tf.gather(batch, order[i * size : (i + 1) * size]) for i in range(parts)]

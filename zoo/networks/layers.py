@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from zoo.training.noise import uniform
 from zoo.training.registry import register
 
 
@@ -30,13 +31,14 @@ def spectrally_normalized(kernel, vector, training):
         Miyato et al. 2018, https://arxiv.org/abs/1802.05957, algorithm 1.
     """
     matrix = tf.reshape(tf.cast(kernel, tf.float32), (-1, kernel.shape[-1]))
-    fixed = tf.stop_gradient(matrix)
-    right = tf.cast(vector, tf.float32)
-    left = tf.math.l2_normalize(tf.linalg.matvec(fixed, right))
+    # The vectors are taken for constants: only the last line has a gradient.
+    fixed = tf.stop_gradient(matrix)  # (inputs, outputs)
+    right = tf.cast(vector, tf.float32)  # (outputs,)
+    left = tf.math.l2_normalize(tf.linalg.matvec(fixed, right))  # (inputs,)
     right = tf.math.l2_normalize(tf.linalg.matvec(fixed, left, transpose_a=True))
     if training:
-        vector.assign(right)
-    largest = tf.tensordot(left, tf.linalg.matvec(matrix, right), axes=1)
+        vector.assign(right)  # the next step starts from here: one iteration suffices
+    largest = tf.tensordot(left, tf.linalg.matvec(matrix, right), axes=1)  # scalar
     return kernel / tf.cast(largest, kernel.dtype)
 
 
@@ -90,10 +92,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=False, mask=None):
         """Normalizes each channel, in training by the batch's own moments."""
+        # What the one operation can do; all else is Keras' own.
         plain = self.scale and self.center and not (self.renorm or self.synchronized)
         images = len(inputs.shape) == 4 and self.axis in (-1, 3) and mask is None
         if not (training and self.trainable and plain and images):
             return super().call(inputs, training=training, mask=mask)
+        # outputs (batch, height, width, channels); mean, variance (channels,)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=tf.cast(inputs, tf.float32),
             scale=self.gamma,
@@ -113,7 +117,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(outputs, self.compute_dtype)
 
 
-LEAK = 0.2  # section 4
+LEAK = 0.2  # Radford et al. 2015, https://arxiv.org/abs/1511.06434, section 4
 
 
 def batch_normalization():
@@ -137,3 +141,46 @@ class LeakyReLU(layers.Layer):
         """Returns `inputs` where positive, else `LEAK` times them."""
         one, leak = (tf.constant(factor, inputs.dtype) for factor in (1.0, LEAK))
         return inputs * tf.stop_gradient(tf.where(inputs > 0, one, leak))
+
+
+@register
+class Dropout(layers.Layer):
+    """Sets a share of its inputs to 0 in training, each replica another share.
+
+    Keras' own layer draws the same on all replicas. That is harmless where dropout
+    only regularizes, and not where it is the noise that a generator draws from, as in
+    pix2pix: there call it with `training=True` always.
+
+    Args:
+        rate: Share from 0 to below 1; what is left is divided by `1 - rate`, so that
+            the expected value stays.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If `rate` is out of that range.
+
+    Source:
+        Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html; as
+        noise, Isola et al. 2017, https://arxiv.org/abs/1611.07004, section 2.1.
+    """
+
+    def __init__(self, rate, **kwargs):
+        if not 0 <= rate < 1:
+            raise ValueError(
+                f"`rate` is a share from 0 to below 1. Received rate={rate}."
+            )
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed_generator = keras.random.SeedGenerator()
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Returns the inputs, in training some of them 0."""
+        if not training or not self.rate:
+            return inputs
+        kept = uniform(tf.shape(inputs), self.seed_generator) >= self.rate
+        return inputs * tf.cast(kept, inputs.dtype) / (1.0 - self.rate)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        return {**super().get_config(), "rate": self.rate}

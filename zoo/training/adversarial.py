@@ -1,9 +1,24 @@
-"""What all adversarial models share: two optimizers, an average, who is winning."""
+"""What all adversarial models share: two optimizers, two updates, who is winning."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from zoo.training.model import Model
+from zoo.training.average import Average
+from zoo.training.model import Model, policy_of
+from zoo.training.noise import normal
+from zoo.training.registry import check_counts
+from zoo.training.regularizers import check
+from zoo.training.step import in_parts, means, minimize
+
+#: What the judge of a game logs; a critic has others.
+LOGS = (
+    "discriminator_loss",
+    "generator_loss",
+    "penalty",
+    "accuracy",
+    "generator_gradient",
+)
 
 
 def discriminator_accuracy(real_logits, fake_logits):
@@ -21,19 +36,31 @@ def discriminator_accuracy(real_logits, fake_logits):
     real, fake = (
         tf.reduce_mean(tf.reshape(logits, (tf.shape(logits)[0], -1)), axis=-1)
         for logits in (real_logits, fake_logits)
-    )
-    wins = tf.sign(tf.cast(real[:, None] - fake[None], tf.float32))
+    )  # (batch,) each
+    # Each real one against each fake one: 1 if it wins, 0 for a draw, -1.
+    wins = tf.sign(tf.cast(real[:, None] - fake[None], tf.float32))  # (batch, batch)
     return 0.5 + 0.5 * tf.reduce_mean(wins)
 
 
 class AdversarialModel(Model):
-    """A model with a generator's optimizer and a discriminator's.
+    """A model with an optimizer for generators and one for discriminators.
 
-    Subclasses make `self.generator` and `self.discriminator` (or say what its variables
-    are) and write their own `train_step`. This class makes `compile`, `save` and
-    `load_model` carry both optimizers, so that a loaded model resumes with its Adam
-    moments intact, and keeps a running average of the generator.
+    Subclasses make `self.generator` and `self.discriminator` and write a `train_step`
+    that ends in `update`. Where there are several of either, or one has another name,
+    they say what its variables are:
+
+        @property
+        def generator_variables(self):
+            return [*self.paint.trainable_variables, *self.erase.trainable_variables]
+
+    This class makes `compile`, `save` and `load_model` carry both optimizers, so that a
+    loaded model resumes with its Adam moments intact. Every `Average` that a model
+    holds follows its network by itself. A subclass that has something to validate by,
+    such as pairs, writes a `test_step`.
     """
+
+    #: Of `zoo.training.regularizers`, all of discriminators.
+    regularizers = ()
 
     @property
     def generator_variables(self):
@@ -46,14 +73,16 @@ class AdversarialModel(Model):
         return self.discriminator.trainable_variables
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """Trains as `keras.Model.fit` does, without validation.
+        """Trains as `keras.Model.fit` does.
 
         Raises:
-            ValueError: If there is something to validate on, or images in memory have
-                values outside [0, 1].
+            ValueError: If there is something to validate on and no `test_step` to do
+                it, or if images in memory have values outside [0, 1].
         """
-        if kwargs.get("validation_data") is not None or kwargs.get("validation_split"):
-            self.test_step(None)
+        validates = kwargs.get("validation_data") is not None
+        validates = validates or kwargs.get("validation_split")
+        if validates and type(self).test_step is AdversarialModel.test_step:
+            self.test_step(None)  # refuses now, before an epoch is spent
         return super().fit(x, y, *args, **kwargs)
 
     def test_step(self, data):
@@ -63,6 +92,42 @@ class AdversarialModel(Model):
             "`validation_split`, and measure samples instead: by `zoo evaluate`, or "
             "after each epoch by the callback `zoo.metrics.streaming.Evaluate`."
         )
+
+    # ---------------------------------------------------------------- two updates
+
+    def update(self, tape, generator_loss, discriminator_loss):
+        """Takes a step of both players, each down its own loss.
+
+        Both gradients are those at the weights of the forward pass on the tape: the
+        generator's does not see what the discriminator has learnt in this step.
+
+        Args:
+            tape: Persistent `tf.GradientTape` that recorded both losses.
+            generator_loss: Scalar, averaged over the replica's batch.
+            discriminator_loss: Likewise, with all penalties.
+
+        Returns:
+            Norm of the generator's gradient, a scalar.
+        """
+        self.update_discriminator(tape, discriminator_loss)
+        return self.update_generator(tape, generator_loss)
+
+    def update_discriminator(self, tape, loss):
+        """Takes a step of the discriminators alone; returns the gradient's norm."""
+        variables = self.discriminator_variables
+        norm = minimize(loss, tape, variables, self.discriminator_optimizer)
+        for regularizer in self.regularizers:
+            regularizer.constrain(variables)
+        return norm
+
+    def update_generator(self, tape, loss):
+        """Takes a step of the generators alone; returns the gradient's norm."""
+        optimizer = self.generator_optimizer
+        norm = minimize(loss, tape, self.generator_variables, optimizer)
+        for layer in self.layers:
+            if isinstance(layer, Average):
+                layer.update(optimizer.iterations)
+        return norm
 
     # ------------------------------------------------------------- two optimizers
 
@@ -75,7 +140,7 @@ class AdversarialModel(Model):
         Raises:
             ValueError: If both are the same object, or losses or metrics are given.
         """
-        super().compile(optimizer=None, **kwargs)
+        super().compile(optimizer=None, **kwargs)  # Keras would know one at most
         self.generator_optimizer = self._own(generator_optimizer)
         self.discriminator_optimizer = self._own(discriminator_optimizer)
         if self.generator_optimizer is self.discriminator_optimizer:
@@ -90,6 +155,7 @@ class AdversarialModel(Model):
     def _own(self, optimizer):
         optimizer = keras.optimizers.get(optimizer)
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        # As Keras does for the one it knows: small gradients vanish in half precision.
         if self.dtype_policy.name == "mixed_float16" and not scaled:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         return optimizer
@@ -114,49 +180,98 @@ class AdversarialModel(Model):
             steps_per_execution=config["steps_per_execution"],
         )
 
-    @classmethod
-    def from_config(cls, config):
-        """Returns a model with the settings that `get_config` described."""
-        deserialize = keras.saving.deserialize_keras_object
-        return cls(**{name: deserialize(value) for name, value in config.items()})
 
-    # --------------------------------------------------- the average of a generator
+class FromNoise(AdversarialModel):
+    """An adversarial model whose generator turns noise into examples.
 
-    def average(self, decay):
-        """Makes the running average of the generator's weights and batch statistics.
+    Subclasses make their networks between `super().__init__(...)` and `ready(...)`.
 
-        Weights circle around the game's solution; their average lies closer to it.
-        Call it once, in `__init__`; without it, `sampler` is the generator itself.
+    Args:
+        image_shape: Of an example: `(height, width, channels)` of an image, or `(dim,)`
+            of a point.
+        latent_dim: Length of a noise vector.
+        networks: A `zoo.networks.dcgan.Networks`.
+        regularizers: List of `zoo.training.regularizers`.
+        **kwargs: Passed to `keras.Model`.
+
+    Raises:
+        ValueError: If one of them is not what it should be, or they do not go together.
+    """
+
+    renamed = {"shape": "image_shape"}
+
+    def __init__(self, image_shape, latent_dim, networks, regularizers, **kwargs):
+        check_counts(image_shape=tuple(image_shape), latent_dim=latent_dim)
+        check(regularizers, networks)
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self.latent_dim = latent_dim
+        self.networks = networks
+        self.regularizers = list(regularizers)
+
+    def ready(self, ema, logs=LOGS):
+        """Ends `__init__`, once the networks are made.
 
         Args:
-            decay: From 0 to below 1: the average's memory is about `1 / (1 - decay)`
-                steps, less at the start. 0 keeps none.
-
-        Source:
-            Yazici et al. 2019, https://arxiv.org/abs/1806.04498, section 3.
+            ema: Decay of the average of the generator that samples are drawn from; 0
+                for none.
+            logs: Names of what `train_step` returns.
         """
-        if not 0 <= decay < 1:
-            raise ValueError(f"`ema` is a decay from 0 to below 1. Received {decay}.")
-        self.average_decay = decay
-        if decay:
-            self.averaged_generator = keras.models.clone_model(self.generator)
-            self.averaged_generator.set_weights(self.generator.get_weights())
-            self.averaged_generator.trainable = False
+        self.ema = ema
+        with policy_of(self):
+            self.averaged_generator = Average(self.generator, ema) if ema else None
+        self.seed_generator = keras.random.SeedGenerator()
+        self.trackers = means(*logs)
+        self.built = True  # all networks are functional: their weights exist now
 
-    def update_average(self):
-        """Moves the average towards the generator, after each of its steps."""
-        if not self.average_decay:
-            return
-        step = tf.cast(self.generator_optimizer.iterations, tf.float32)
-        decay = tf.minimum(self.average_decay, (1.0 + step) / (10.0 + step))
-        pairs = zip(
-            self.averaged_generator.variables, self.generator.variables, strict=True
-        )
-        for mean, value in pairs:
-            share = tf.cast(1.0 - decay, mean.dtype)
-            mean.assign_add(share * (value - mean))
+    # ---------------------------------------------------------------- inference
 
     @property
     def sampler(self):
         """The network to draw with: the average if there is one."""
-        return self.averaged_generator if self.average_decay else self.generator
+        return self.averaged_generator or self.generator
+
+    def call(self, latents, training=False):
+        """Returns the examples of `(batch, latent_dim)` noise."""
+        # Always as in inference: one example does not depend on the others drawn.
+        return self.sampler(latents, training=False)  # (batch, *image_shape)
+
+    def sample(self, count, seed=None):
+        """Draws examples.
+
+        Args:
+            count: Number of examples.
+            seed: Integer; the same seed gives the same examples.
+
+        Returns:
+            `(count, *image_shape)`.
+        """
+        return in_parts(self, self.latents(count, seed))
+
+    def latents(self, count, seed):
+        """Returns the `(count, latent_dim)` noise of a seed, drawn by NumPy."""
+        noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
+        return tf.cast(noise, tf.float32)
+
+    def noise(self, count):
+        """Returns `(count, latent_dim)` standard normal noise of a training step."""
+        return normal((count, self.latent_dim), self.seed_generator)
+
+    # -------------------------------------------------------- saving and export
+
+    def export_signatures(self):
+        """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`."""
+        latents = tf.TensorSpec((None, self.latent_dim), tf.float32, name="latents")
+        return {"generate": (lambda latents: {"images": self(latents)}, [latents])}
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "latent_dim": self.latent_dim,
+            "networks": serialize(self.networks),
+            "regularizers": [serialize(one) for one in self.regularizers],
+            "ema": self.ema,
+        }

@@ -8,8 +8,10 @@ A mixture of diagonal Gaussians travels as three tensors, `log_weights (componen
 `means (components, dim)` and `log_variances (components, dim)`.
 """
 
+import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -44,7 +46,7 @@ def _cross_entropy(labels, logits):
     over the pixels, a twentieth of a small VAE's step.
     """
 
-    def gradient(upstream):
+    def gradient(upstream):  # of both arguments, same shape as they
         return -upstream * logits, upstream * (tf.sigmoid(logits) - labels)
 
     value = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
@@ -72,6 +74,7 @@ def gaussian_nll(images, means, log_variance=0.0):
     """
     images, means, log_variance = float32(images, means, log_variance)
     squares = tf.square(images - means) * tf.exp(-log_variance)
+    # (x - m)^2 / v + log v + log 2 pi, of each pixel
     return 0.5 * _sum_over_pixels(squares + log_variance + LOG_2PI)
 
 
@@ -129,14 +132,15 @@ def mixture_log_density(values, log_weights, means, log_variances):
     # The expanded square loses digits to cancellation when all lie far from 0.
     centre = tf.stop_gradient(tf.reduce_mean(means, axis=0))
     values, means = values - centre, means - centre
-    precisions = tf.exp(-log_variances)
+    precisions = tf.exp(-log_variances)  # (components, dim)
+    # (x - m)^2 p = x^2 p - 2 x m p + m^2 p, summed over dim: (count, components)
     squares = (
         tf.matmul(tf.square(values), precisions, transpose_b=True)
         - 2.0 * tf.matmul(values, means * precisions, transpose_b=True)
         + tf.reduce_sum(tf.square(means) * precisions, axis=-1)
     )
     per_component = -0.5 * (squares + tf.reduce_sum(log_variances + LOG_2PI, axis=-1))
-    return tf.reduce_logsumexp(log_weights + per_component, axis=-1)
+    return tf.reduce_logsumexp(log_weights + per_component, axis=-1)  # (count,)
 
 
 def kl_to_standard_normal(mean, log_variance):
@@ -153,6 +157,7 @@ def kl_to_standard_normal(mean, log_variance):
         Kingma & Welling 2013, https://arxiv.org/abs/1312.6114, appendix B.
     """
     mean, log_variance = float32(mean, log_variance)
+    # (batch, latent_dim); each is 0 where mean is 0 and variance 1
     terms = tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance
     return 0.5 * tf.reduce_sum(terms, axis=-1)
 
@@ -184,19 +189,59 @@ def cauchy_schwarz_to_mixture(mean, log_variance, log_weights, means, log_varian
 
     def log_overlap(mean_a, log_variance_a, mean_b, log_variance_b):
         """Log of the integral of the product, for every row of `a` and of `b`."""
+        # That of N(a, va) and N(b, vb) is the density of a under N(b, va + vb).
         summed = tf.exp(log_variance_a)[:, None] + tf.exp(log_variance_b)
         return normal_log_density(mean_a[:, None], mean_b, tf.math.log(summed))
 
     cross = tf.reduce_logsumexp(
         log_weights + log_overlap(mean, log_variance, means, log_variances), axis=-1
     )
+    # <q, q>: the density of the mean under twice the variance, (batch,)
     itself = normal_log_density(mean, mean, log_variance + math.log(2.0))
+    # <p, p>: every component with every other, a scalar
     prior = tf.reduce_logsumexp(
         log_weights[:, None]
         + log_weights[None]
         + log_overlap(means, log_variances, means, log_variances)
     )
-    return 0.5 * (itself + prior) - cross
+    return 0.5 * (itself + prior) - cross  # (batch,)
+
+
+def importance_sampled_nll(log_weights, images, samples, seed, rows):
+    """Estimates negative log-likelihoods by the mean of importance weights.
+
+    Their mean over codes is the likelihood itself, for any number of codes; its
+    logarithm is below that of the likelihood on average, and comes nearer with more.
+
+    Args:
+        log_weights: `(images, count, seed) -> (batch, count)`: logs of `count` weights
+            for each image, drawn by a `(2,)` seed.
+        images: Array `(count, ...)`.
+        samples: Weights for each image.
+        seed: Of all draws; they do not depend on how many images there are.
+        rows: Weights at once, which bounds the memory.
+
+    Returns:
+        `(count,)` float32 array, nats per image.
+
+    Source:
+        Burda et al. 2016, https://arxiv.org/abs/1509.00519, equation 8.
+    """
+
+    @functools.partial(tf.function, reduce_retracing=True)
+    def log_sum(batch, count, seed):
+        return tf.reduce_logsumexp(log_weights(batch, count, seed), axis=1)  # (batch,)
+
+    at_once, chunk = max(1, rows // samples), min(rows, samples)
+    results = []
+    for start in range(0, len(images), at_once):
+        batch = tf.cast(images[start : start + at_once], tf.float32)
+        parts = [
+            log_sum(batch, min(chunk, samples - done), tf.stack([seed + done, start]))
+            for done in range(0, samples, chunk)
+        ]  # (batch,) each
+        results.append(tf.reduce_logsumexp(tf.stack(parts), axis=0))
+    return math.log(samples) - np.concatenate(results)
 
 
 def float32(*tensors):

@@ -68,7 +68,11 @@ class Gaussian(keras.layers.Layer):
         self.variance = variance
         if variance is None:
             self.log_variance = self.add_weight(
-                shape=(), initializer="zeros", dtype="float32", name="log_variance"
+                # The logarithm: any real value is a variance.
+                shape=(),
+                initializer="zeros",
+                dtype="float32",
+                name="log_variance",
             )
         else:
             self.log_variance = math.log(variance)
@@ -128,7 +132,7 @@ class Prior(keras.layers.Layer):
         Returns:
             `(batch,)`, nats.
         """
-        posterior = normal_log_density(codes, mean, log_variance)
+        posterior = normal_log_density(codes, mean, log_variance)  # (batch,)
         return posterior - self.log_density(codes, encode)
 
     def log_density(self, codes, encode):
@@ -147,10 +151,11 @@ class Prior(keras.layers.Layer):
             `(count, latent_dim)`.
         """
         log_weights, means, log_variances = self.mixture(encode)
-        edges = tf.cumsum(tf.exp(log_weights))[:-1]
+        # Component k where `uniform` lies between the k-th and the next edge.
+        edges = tf.cumsum(tf.exp(log_weights))[:-1]  # (components - 1,)
         chosen = tf.reduce_sum(
             tf.cast(tf.expand_dims(uniform, 1) >= edges, tf.int32), axis=1
-        )
+        )  # (count,)
         spread = tf.exp(0.5 * tf.gather(log_variances, chosen))
         return tf.gather(means, chosen) + spread * noise
 
@@ -173,6 +178,7 @@ class StandardNormal(Prior):
 
     def mixture(self, encode):
         """Returns the one component."""
+        # The log of weight 1, mean 0, and the log of variance 1.
         zeros = tf.zeros((1, self.latent_dim))
         return tf.zeros(1), zeros, zeros
 
@@ -200,6 +206,7 @@ class MixtureOfGaussians(Prior):
     def attach(self, image_shape, latent_dim):
         """Creates weights, means and variances; the means start as `N(0, 1)` draws."""
         shape = (self.components, latent_dim)
+        # Weights are a softmax: all start equal. In float32: densities overflow halves.
         self.logits = self.add_weight(
             name="logits", shape=shape[:1], initializer="zeros", dtype="float32"
         )
@@ -217,7 +224,7 @@ class MixtureOfGaussians(Prior):
     def mixture(self, encode):
         """Returns the learned components."""
         return (
-            tf.nn.log_softmax(self.logits),
+            tf.nn.log_softmax(self.logits),  # (components,), sums to 1
             tf.convert_to_tensor(self.means),
             tf.convert_to_tensor(self.log_variances),
         )
@@ -253,6 +260,7 @@ class VampPrior(Prior):
         self.pseudo_inputs = self.add_weight(
             name="pseudo_inputs",
             shape=(self.components, *image_shape),
+            # Equal ones would get equal gradients and stay one component for ever.
             initializer=keras.initializers.RandomUniform(0.0, 0.1),
             constraint=lambda images: keras.ops.clip(images, 0.0, 1.0),
             dtype="float32",
@@ -261,6 +269,7 @@ class VampPrior(Prior):
 
     def mixture(self, encode):
         """Returns the posteriors of the pseudo-inputs."""
+        # (components, latent_dim) each; gradients reach encoder and pseudo-inputs.
         means, log_variances = encode(tf.convert_to_tensor(self.pseudo_inputs))
         log_weight = -math.log(self.components)
         return tf.fill((self.components,), log_weight), means, log_variances

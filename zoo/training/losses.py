@@ -32,6 +32,7 @@ def minimax_discriminator(real_logits, fake_logits, label_smoothing=0.0):
         Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, equation 1.
     """
     real, fake = float32(real_logits, fake_logits)
+    # -log D(real) = softplus(-a); s of the other answer make it softplus(-a) + s a.
     real_loss = tf.nn.softplus(-real) + label_smoothing * real
     return _mean_over_patches(real_loss) + _mean_over_patches(tf.nn.softplus(fake))
 
@@ -52,7 +53,7 @@ def saturating_generator(fake_logits):
         Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, equation 1.
     """
     (fake,) = float32(fake_logits)
-    return -_mean_over_patches(tf.nn.softplus(fake))
+    return -_mean_over_patches(tf.nn.softplus(fake))  # log(1 - D) = -softplus(a)
 
 
 def non_saturating_generator(fake_logits):
@@ -71,7 +72,7 @@ def non_saturating_generator(fake_logits):
         Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, section 3.
     """
     (fake,) = float32(fake_logits)
-    return _mean_over_patches(tf.nn.softplus(-fake))
+    return _mean_over_patches(tf.nn.softplus(-fake))  # -log D = softplus(-a)
 
 
 def least_squares_discriminator(real_logits, fake_logits, label_smoothing=0.0):
@@ -124,6 +125,7 @@ def hinge_discriminator(real_logits, fake_logits):
         2018, https://arxiv.org/abs/1802.05957, equation 16.
     """
     real, fake = float32(real_logits, fake_logits)
+    # No gradient from an example that is already on its side of the margin.
     return _mean_over_patches(tf.nn.relu(1.0 - real)) + _mean_over_patches(
         tf.nn.relu(1.0 + fake)
     )
@@ -146,6 +148,7 @@ def wasserstein_critic(real_logits, fake_logits):
         Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, algorithm 1.
     """
     real, fake = float32(real_logits, fake_logits)
+    # No sigmoid and no bound: the slope alone is restrained, by a regularizer.
     return _mean_over_patches(fake) - _mean_over_patches(real)
 
 
@@ -180,4 +183,5 @@ SMOOTHABLE_LOSSES = ("saturating", "non_saturating", "least_squares")
 
 
 def _mean_over_patches(values):
+    """Returns `(batch,)` means of `(batch, ...)`: of one logit, that logit."""
     return tf.reduce_mean(tf.reshape(values, (tf.shape(values)[0], -1)), axis=-1)

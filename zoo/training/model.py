@@ -6,12 +6,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import zoo.training.optimizers  # noqa: F401  a saved model may have been trained by one
 from zoo.system import whole
+from zoo.training.registry import restore
 from zoo.training.saved_model import write_saved_model
 
 
 class Model(keras.Model):
-    """A Keras model whose `train_step` knows its own loss and logs."""
+    """A Keras model whose `train_step` knows its own loss and logs.
+
+    Subclasses write `train_step`, `test_step` where there is something to validate by,
+    `export_signatures` and `get_config`. Their sub-networks are functional and made in
+    `__init__`, inside `with policy_of(self)`; so a loaded model needs no first call.
+    """
+
+    #: Arguments that had another name in older files: `{"old": "new"}`.
+    renamed = {}
 
     #: `{name in older files: name now}` of arguments of `__init__`.
     renamed = {}
@@ -51,6 +61,7 @@ class Model(keras.Model):
         """
         shape = getattr(x, "shape", ())
         if len(shape) == 4 and shape[0] and tf.as_dtype(x.dtype).is_floating:
+            # A look at some: bytes by mistake show at once, all would take long.
             least, most = float(np.min(x[:100])), float(np.max(x[:100]))
             if least < 0 or most > 1:
                 raise ValueError(
@@ -58,6 +69,20 @@ class Model(keras.Model):
                     f"{least:.3g} to {most:.3g}."
                 )
         return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """Measures as `keras.Model.evaluate` does, also a model that is not compiled.
+
+        Keras insists on `compile`, but a preset comes without optimizer and needs none
+        to be measured. Afterwards it is again a model that was never compiled.
+        """
+        if self.compiled:
+            return super().evaluate(*args, **kwargs)
+        super().compile(optimizer=None)  # no state that a file would then hold
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self.compiled = False
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Writes the SavedModel whose endpoints `export_signatures` returns.
@@ -81,6 +106,11 @@ class Model(keras.Model):
             )
         with whole(filepath) as folder:
             write_saved_model(self, self.export_signatures(), folder)
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the model that `get_config` described, in this version or before."""
+        return restore(cls, config)
 
 
 @contextlib.contextmanager

@@ -14,9 +14,10 @@ def next_seed(seed_generator):
     Returns:
         `(2,)` integer tensor.
     """
-    seed = seed_generator.next()
+    seed = seed_generator.next()  # (2,): the generator's seed, and a counter
     context = tf.distribute.get_replica_context()
     if context is not None:
+        # The same seed and counter on all; the replica's number tells them apart.
         replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
         seed += tf.stack([replica, tf.zeros_like(replica)])
     return seed

@@ -2,9 +2,14 @@
 
     GAN(..., regularizers=[DiffAugment(), R1(1.0)])
 
-A regularizer changes the images that the discriminator sees (`augment`), adds a term to
-its loss (`penalty`), or restrains its weights (`constrain`); by default it does none of
-the three. Spectral normalization is part of the networks, see `zoo.networks`.
+A regularizer does one of three things or more, by default none:
+
+    penalty     adds a term to the discriminator's loss: R1, GradientPenalty, LeCam
+    constrain   restrains its weights after a step: WeightClipping
+    augment     changes the images that it sees: InstanceNoise, DiffAugment
+
+Spectral normalization is a fourth way and part of the networks, see
+`zoo.networks.dcgan`.
 """
 
 import math
@@ -87,7 +92,8 @@ def check(regularizers, networks):
 
     Args:
         regularizers: A list of `Regularizer`.
-        networks: A `zoo.networks.dcgan.Networks`, as `check_networks` there says.
+        networks: A `zoo.networks.dcgan.Networks`; that it is one, `check_networks`
+            there has seen to.
 
     Raises:
         ValueError: If something is not what it should be, or if a penalty of the slope
@@ -109,6 +115,9 @@ def check(regularizers, networks):
         )
 
 
+# ------------------------------------------------------- terms of the loss
+
+
 def squared_slopes(discriminate, examples):
     """Returns the squared norm of each example's gradient of its mean logit, float32.
 
@@ -122,9 +131,10 @@ def squared_slopes(discriminate, examples):
     with tf.GradientTape() as tape:
         tape.watch(examples)
         logits = tf.cast(discriminate(examples), tf.float32)
+        # (batch,): of a map of patches the mean
         logits = tf.reduce_mean(tf.reshape(logits, (tf.shape(logits)[0], -1)), axis=-1)
     # Each logit depends on its own example alone: the gradient of their sum has all.
-    gradient = tf.cast(tape.gradient(logits, examples), tf.float32)
+    gradient = tf.cast(tape.gradient(logits, examples), tf.float32)  # (batch, ...)
     return tf.reduce_sum(tf.square(gradient), axis=range(1, len(gradient.shape)))
 
 
@@ -193,7 +203,7 @@ class GradientPenalty(Regularizer):
         """Returns the term, from one more pass over examples in between."""
         # Uniform along each line: one draw per example.
         one = (tf.shape(real)[0], *[1] * (len(real.shape) - 1))
-        share = uniform(one, self.seed_generator)
+        share = uniform(one, self.seed_generator)  # (batch, 1, 1, 1)
         squares = squared_slopes(discriminate, share * real + (1.0 - share) * fake)
         # The root's own slope is infinite at 0, where identical examples lead.
         gap = tf.sqrt(squares + 1e-12) - self.target
@@ -209,39 +219,6 @@ class GradientPenalty(Regularizer):
             "target": self.target,
             "one_sided": self.one_sided,
         }
-
-
-@register
-class WeightClipping(Regularizer):
-    """Cuts every weight of the critic to [-limit, limit] after each of its updates.
-
-    Bounds the slope by an unknown number, and pushes the critic towards functions too
-    simple; it is here because the paper starts with it.
-
-    Args:
-        limit: Largest absolute weight.
-
-    Raises:
-        ValueError: If `limit` is not above 0.
-
-    Source:
-        Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, algorithm 1.
-    """
-
-    def __init__(self, limit=0.01, **kwargs):
-        super().__init__(**kwargs)
-        if not limit > 0:
-            raise ValueError(f"`limit` is above 0. Received limit={limit}.")
-        self.limit = limit
-
-    def constrain(self, variables):
-        """Clips the variables in place."""
-        for variable in variables:
-            variable.assign(tf.clip_by_value(variable, -self.limit, self.limit))
-
-    def get_config(self):
-        """Returns the arguments of `__init__`, under their own names."""
-        return {**super().get_config(), "limit": self.limit}
 
 
 @register
@@ -278,10 +255,12 @@ class LeCam(Regularizer):
         """Returns the term and moves the running means."""
         pairs = [(self.real_mean, real_logits), (self.fake_mean, fake_logits)]
         for mean, logits in pairs:
+            # This batch's mean; the running one is a target and has no gradient.
             here = tf.reduce_mean(tf.cast(tf.stop_gradient(logits), tf.float32))
             mean.assign(self.decay * mean + (1.0 - self.decay) * here)
         real_logits = tf.cast(real_logits, tf.float32)
         fake_logits = tf.cast(fake_logits, tf.float32)
+        # Crossed: real logits to the mean of fake ones, fake ones to that of real ones.
         return self.weight * (
             tf.reduce_mean(tf.square(real_logits - self.fake_mean))
             + tf.reduce_mean(tf.square(fake_logits - self.real_mean))
@@ -290,6 +269,45 @@ class LeCam(Regularizer):
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""
         return {**super().get_config(), "weight": self.weight, "decay": self.decay}
+
+
+# ----------------------------------------------------------- of the weights
+
+
+@register
+class WeightClipping(Regularizer):
+    """Cuts every weight of the critic to [-limit, limit] after each of its updates.
+
+    Bounds the slope by an unknown number, and pushes the critic towards functions too
+    simple; it is here because the paper starts with it.
+
+    Args:
+        limit: Largest absolute weight.
+
+    Raises:
+        ValueError: If `limit` is not above 0.
+
+    Source:
+        Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, algorithm 1.
+    """
+
+    def __init__(self, limit=0.01, **kwargs):
+        super().__init__(**kwargs)
+        if not limit > 0:
+            raise ValueError(f"`limit` is above 0. Received limit={limit}.")
+        self.limit = limit
+
+    def constrain(self, variables):
+        """Clips the variables in place."""
+        for variable in variables:
+            variable.assign(tf.clip_by_value(variable, -self.limit, self.limit))
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, under their own names."""
+        return {**super().get_config(), "limit": self.limit}
+
+
+# ------------------------------------------- of what the discriminator sees
 
 
 @register
@@ -325,7 +343,8 @@ class InstanceNoise(Regularizer):
     def augment(self, images, step):
         """Returns the noisy examples."""
         left = 1.0 - tf.cast(step, tf.float32) / self.steps
-        noise = normal(tf.shape(images), self.seed_generator)
+        # A draw for real examples and another for fake ones: `augment` is called twice.
+        noise = normal(tf.shape(images), self.seed_generator)  # (batch, ...)
         return images + self.stddev * tf.maximum(left, 0.0) * noise
 
     def get_config(self):
@@ -380,25 +399,29 @@ class DiffAugment(Regularizer):
 
     def color(self, images):
         """Shifts brightness by up to a quarter, scales saturation and contrast."""
-        one = (tf.shape(images)[0], 1, 1, 1)
+        one = (tf.shape(images)[0], 1, 1, 1)  # a draw for each image
         images += 0.5 * (uniform(one, self.seed_generator) - 0.5)
         if images.shape[-1] > 1:
-            grey = tf.reduce_mean(images, axis=-1, keepdims=True)
+            grey = tf.reduce_mean(images, axis=-1, keepdims=True)  # (batch, h, w, 1)
             images = grey + (images - grey) * 2.0 * uniform(one, self.seed_generator)
         mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
         return mean + (images - mean) * (0.5 + uniform(one, self.seed_generator))
 
     def translation(self, images):
         """Moves each image by whole pixels; what comes in is black."""
-        for axis in (1, 2):
+        for axis in (1, 2):  # rows, then columns
             size = images.shape[axis]
             reach = max(1, round(size / 8))
             shift = uniform((tf.shape(images)[0], 1), self.seed_generator)
+            # From -reach to reach, each as likely: (batch, 1).
             shift = tf.cast(tf.floor(shift * (2 * reach + 1)), tf.int32) - reach
-            source = tf.range(size)[None] + shift
+            source = (
+                tf.range(size)[None] + shift
+            )  # (batch, size): where a pixel is from
             inside = tf.cast((source >= 0) & (source < size), images.dtype)
             source = tf.clip_by_value(source, 0, size - 1)
             images = tf.gather(images, source, axis=axis, batch_dims=1)
+            # `inside` beside the other side and the channels: (batch, size, 1, 1).
             others = (3 - axis, 3)
             images *= tf.expand_dims(tf.expand_dims(inside, others[0]), others[1])
         return images
@@ -409,9 +432,10 @@ class DiffAugment(Regularizer):
         for axis in (1, 2):
             size = images.shape[axis]
             centre = uniform((tf.shape(images)[0], 1), self.seed_generator) * size
+            # Distance of each pixel's middle from the centre, (batch, size).
             gap = tf.abs(tf.range(size, dtype=tf.float32)[None] + 0.5 - centre)
             masks.append(gap < size / 4)
-        covered = masks[0][:, :, None] & masks[1][:, None, :]
+        covered = masks[0][:, :, None] & masks[1][:, None, :]  # (batch, h, w)
         return images * tf.cast(~covered, images.dtype)[..., None]
 
     def get_config(self):

@@ -22,7 +22,9 @@ def write_saved_model(model, signatures, directory):
     for name, (function, specs) in signatures.items():
         endpoints[name] = tf.function(function, input_signature=specs)
     concrete = {name: f.get_concrete_function() for name, f in endpoints.items()}
+    # An optimizer's slots and an idle network are weights too, but nobody reads them.
     used = {id(t) for c in concrete.values() for t, _ in c.graph.captures}
+    # The tf.Variables: Keras' own in a list would leave LiteRT files without weights.
     module.weights = [v.value for v in model.variables if id(v.value.handle) in used]
     first = next(iter(concrete.values()))
     tf.saved_model.save(

@@ -74,6 +74,7 @@ def minimize(loss, tape, variables, optimizer):
         ValueError: If some variable gets no gradient, naming it.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    # What back-propagation starts from: scale / replicas instead of 1.
     seed = optimizer.scale_loss(tf.ones_like(loss)) / replicas
     gradients = tape.gradient(loss, variables, output_gradients=seed)
     unreached = [v.path for v, g in zip(variables, gradients, strict=True) if g is None]
@@ -84,16 +85,19 @@ def minimize(loss, tape, variables, optimizer):
         )
     # An embedding's gradient is sparse; clipping by the global norm needs it dense.
     gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    # Of the loss as it was given: without scale, without share.
     norm = tf.linalg.global_norm(gradients) / tf.cast(seed, tf.float32)
     clip = getattr(optimizer, "inner_optimizer", optimizer).global_clipnorm
     if clip and replicas > 1:  # Keras would clip before it sums
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        limit = tf.cast(clip * seed * replicas, tf.float32)
+        limit = tf.cast(clip * seed * replicas, tf.float32)  # scaled as they are
         gradients, _ = tf.clip_by_global_norm(gradients, limit)
+        # The optimizer sums over replicas once more, equal parts now.
         gradients = [gradient / replicas for gradient in gradients]
     optimizer.apply(gradients, variables)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        # It skips a step with an overflow and lowers its scale; the log shows 0.
         norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
     return norm
 
@@ -113,6 +117,7 @@ def mean_over_replicas(values):
     count = tf.cast(tf.size(values), values.dtype)
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas > 1:
+        # The mean count of a replica: the sum of the results is then over all counts.
         context = tf.distribute.get_replica_context()
         count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / replicas
     return tf.reduce_sum(values) / tf.maximum(count, 1.0)
