@@ -124,6 +124,11 @@ class Classifier(Model):
         _, features = self.network(images, training=False)
         return features
 
+    def classify(self, images):
+        """Returns `(labels, probabilities)` of the likeliest class, `(batch,)` each."""
+        probabilities = tf.nn.softmax(self(images))  # (batch, classes)
+        return tf.argmax(probabilities, axis=1), tf.reduce_max(probabilities, axis=1)
+
     # ----------------------------------------------------------------- training
 
     def losses_on(self, images, labels, training):

@@ -99,10 +99,8 @@ class VAE(Model):
     ):
         check_counts(image_shape=tuple(image_shape), latent_dim=latent_dim)
         if len(image_shape) != 3:
-            received = f"image_shape={tuple(image_shape)}"
-            raise ValueError(
-                f"Images are (height, width, channels). Received {received}."
-            )
+            shape = f"image_shape={tuple(image_shape)}"
+            raise ValueError(f"Images are (height, width, channels). Received {shape}.")
         if divergence not in ("kl", "cauchy_schwarz"):
             raise ValueError(
                 "`divergence` is 'kl' or 'cauchy_schwarz'. Received "
@@ -148,6 +146,9 @@ class VAE(Model):
         """Returns reconstructions: the expected images of the mean codes."""
         mean, _ = self.encoder(images, training=training)
         return self.likelihood.mean(self.decoder(mean, training=training))
+
+    #: What `zoo apply` writes of images: what their codes keep.
+    transform = call
 
     def sample(self, count, temperature=1.0, seed=None, sampler=None):
         """Decodes codes drawn from the prior, or from another sampler.

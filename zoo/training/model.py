@@ -23,16 +23,6 @@ class Model(keras.Model):
     #: Arguments that had another name in older files: `{"old": "new"}`.
     renamed = {}
 
-    #: `{name in older files: name now}` of arguments of `__init__`.
-    renamed = {}
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns a model with the settings that `get_config` described."""
-        restore = keras.saving.deserialize_keras_object
-        settings = {cls.renamed.get(k, k): restore(v) for k, v in config.items()}
-        return cls(**settings)
-
     def compile(self, optimizer="rmsprop", **kwargs):
         """Sets the optimizer; other arguments are those of `keras.Model.compile`.
 
