@@ -147,8 +147,7 @@ class VAE(Model):
         mean, _ = self.encoder(images, training=training)
         return self.likelihood.mean(self.decoder(mean, training=training))
 
-    #: What `zoo apply` writes of images: what their codes keep.
-    transform = call
+    transform = call  #: what `zoo apply` writes of images
 
     def sample(self, count, temperature=1.0, seed=None, sampler=None):
         """Decodes codes drawn from the prior, or from another sampler.
