@@ -305,13 +305,7 @@ class Seq2Seq(Translator, Model):
     # ---------------------------------------------------------------- translation
 
     def stepper(self, source, cover=False):
-        """Returns `(step, state, memory)` for `zoo.text.decoding`.
-
-        Args:
-            source: `(batch, time)` ids.
-            cover: Whether to add up, as `state["coverage"]`, the attention that each
-                source token got: `(rows, time)`, 1 and more where there is none.
-        """
+        """Returns `(step, state, memory)`, see `zoo.text.translation.Translator`."""
         outputs, last, lengths = self.encode(source)
         memory = self.decoder.memory(outputs, lengths)
         state = {"recurrent": self.decoder.start(last)}

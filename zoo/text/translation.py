@@ -31,16 +31,24 @@ class Translation(NamedTuple):
 class Translator:
     """What a model can do once it can tell the next token; a base beside `Model`.
 
-    The model has:
-        source_vocabulary, target_vocabulary: A `zoo.text.vocabulary.Vocabulary` each.
-        attention: Whether each step says where in the source it looked.
-        stepper(source, cover): Returns `(step, state, memory)` for `zoo.text.decoding`,
-            of token ids `(batch, time)`; if it shall `cover`, `state["coverage"]` adds
-            up the attention that each source token got, `(rows, time)`.
-
     A search is traced once for each set of options that give it another form; numbers
     such as `alpha` are inputs of its graph.
+
+    Attributes:
+        source_vocabulary: `zoo.text.vocabulary.Vocabulary` of what is read.
+        target_vocabulary: Of what is written.
+        attention: Whether each step says where in the source it looked.
     """
+
+    def stepper(self, source, cover=False):
+        """Returns `(step, state, memory)` for `zoo.text.decoding`; the model's own.
+
+        Args:
+            source: `(batch, time)` ids.
+            cover: Whether to add up, as `state["coverage"]`, the attention that each
+                source token got: `(rows, time)`, 1 and more where there is none.
+        """
+        raise NotImplementedError
 
     def search(
         self, source, beam=1, n_best=1, alpha=0.6, beta=0.0, max_length=MAX_LENGTH
