@@ -37,7 +37,7 @@ class Config(Settings):
     """passes over the training scraps"""
 
 
-def load(config, split):
+def scraps_of(config, split):
     """Returns scraps of text and the numbers of their languages."""
     english, german = zip(*text.load("embedded/en-de", split), strict=True)
     _, persian = zip(*text.load("embedded/en-fa", split), strict=True)
@@ -62,7 +62,7 @@ def build(config, vocabulary):
 def main(config):
     """Trains and measures; returns the report."""
     keras.utils.set_random_seed(config.seed)
-    (train, labels), (test, truth) = (load(config, s) for s in ("train", "test"))
+    (train, labels), (test, truth) = (scraps_of(config, s) for s in ("train", "test"))
     vocabulary = Vocabulary.learn(train, 200, "character")
     inputs, others = (padded(vocabulary.encode(side)) for side in (train, test))
     model = build(config, vocabulary)

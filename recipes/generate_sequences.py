@@ -33,7 +33,7 @@ class Config(Settings):
     """passes over the training dates"""
 
 
-def load(split, count, unlike=()):
+def dates_of(split, count, unlike=()):
     """Returns ISO dates and the same as "5 March 2024"."""
     dates = [iso for _, iso in text.load("embedded/dates", split) if iso not in unlike]
     words = [f"{int(d[8:])} {calendar.month_name[int(d[5:7])]} {d[:4]}" for d in dates]
@@ -50,8 +50,8 @@ def vectors(dates):
 def main(config):
     """Trains and measures; returns the report, with the share of dates `right`."""
     keras.utils.set_random_seed(config.seed)
-    test, expected = load("test", 200)
-    train, written = load("train", config.examples, unlike=test)
+    test, expected = dates_of("test", 200)
+    train, written = dates_of("train", config.examples, unlike=test)
     letters = Vocabulary.learn(written, 60, "character")
     targets, size = padded(letters.encode(written)), len(letters)
     table = keras.layers.Embedding(size, config.units)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.contract import RunConfig, optimizers
+from tests.contract import optimizers
 from zoo.data import images
 from zoo.experiment.run import Run
+from zoo.experiment.settings import Training
 from zoo.gan import GAN
 from zoo.networks.dcgan import MLP
 from zoo.training.adversarial import AdversarialModel
@@ -82,7 +83,8 @@ def made():
 def train(directory, epochs, resume=False):
     keras.utils.clear_session(free_memory=False)
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    run = Run("cycle", RunConfig(str(directory), epochs, resume), ("epochs",))
+    settings = Training(run_dir=str(directory), epochs=epochs, resume=resume)
+    run = Run("cycle", settings, ("epochs",))
     model = run.model(made)
     model.fit(
         images.batches(points(), 8, seed=1, first_epoch=run.first_epoch),

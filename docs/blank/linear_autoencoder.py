@@ -11,6 +11,8 @@ layer, it finds the plane of the principal components.
     image --encoder--> code --decoder--> image
 """
 
+import math
+
 import keras
 import tensorflow as tf
 from keras import layers
@@ -58,12 +60,13 @@ class LinearAutoencoder(Model):
         # exist now, so a file loads without a first call.
         with policy_of(self):
             images = keras.Input(self.image_shape, name="images")
-            x = layers.Flatten()(images)  # (batch, height * width * channels)
+            x = layers.Flatten()(images)  # (batch, pixels)
             codes = layers.Dense(latent_dim)(x)  # (batch, latent_dim)
             self.encoder = keras.Model(images, codes, name="encoder")
             codes = keras.Input((latent_dim,), name="codes")
             # float32 under any policy, as all outputs of the zoo.
-            x = layers.Dense(images.shape[1:].num_elements(), dtype="float32")(codes)
+            pixels = math.prod(self.image_shape)
+            x = layers.Dense(pixels, dtype="float32")(codes)  # (batch, pixels)
             outputs = layers.Reshape(self.image_shape, dtype="float32")(x)
             self.decoder = keras.Model(codes, outputs, name="decoder")
         self.trackers = means("loss")
