@@ -7,6 +7,7 @@ inherits the tests; what is peculiar to that model it tests beside them.
 import inspect
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -137,9 +138,17 @@ class ModelContract:
         loaded.fit(self.batch(), verbose=0)
 
     def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(self, tmp_path):
-        whole = self.train(tmp_path / "whole", epochs=4)
-        self.train(tmp_path / "parts", epochs=2)
-        parts = self.train(tmp_path / "parts", epochs=4, resume=True)
+        """Killed after two epochs of four: its folder as it was then goes on."""
+        copied = []
+
+        def copy(epoch, logs=None):
+            if epoch == 1:
+                shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+                copied.append(tmp_path / "parts")
+
+        killed = keras.callbacks.LambdaCallback(on_epoch_end=copy)
+        whole = self.train(tmp_path / "whole", watch=[killed])
+        parts = self.train(*copied, resume=True)
 
         for old, new in zip(whole.variables, parts.variables, strict=True):
             np.testing.assert_array_equal(old, new, err_msg=old.path)
@@ -156,8 +165,8 @@ class ModelContract:
         # which shows in the last bit of the log and nowhere else.
         np.testing.assert_allclose(logs[0], logs[1], rtol=1e-6)
 
-    def train(self, directory, epochs, resume=False):
-        """Runs `epochs` epochs of shuffled training as a recipe does.
+    def train(self, directory, resume=False, watch=()):
+        """Runs four epochs of shuffled training as a recipe does.
 
         Without TensorFlow's optimizer of graphs: about one trace in ten of the same
         step it turns into another order of summation, and here what counts is that
@@ -165,16 +174,16 @@ class ModelContract:
         """
         keras.utils.clear_session(free_memory=False)  # as in a new process
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-        config = Training(run_dir=str(directory), epochs=epochs, resume=resume)
-        run = Run("contract", config, may_change=("epochs",))
+        config = Training(run_dir=str(directory), epochs=4, resume=resume)
+        run = Run("contract", config)
         model = run.model(self.model)
         model.fit(
             images.batches(self.examples(), 4, seed=1, first_epoch=run.first_epoch),
             initial_epoch=run.first_epoch,
-            epochs=epochs,
+            epochs=4,
             verbose=0,
             shuffle=False,
-            callbacks=run.callbacks(monitor=None),
+            callbacks=[*run.callbacks(monitor=None), *watch],
         )
         return model
 

@@ -99,54 +99,7 @@ def pairs(tmp_path):
 SMALL = "--embedding-dim 8 --encoder-units 8 --decoder-units 8"
 
 
-def test_changed_pairs_end_a_resumed_run(pairs, tmp_path, capsys, monkeypatch):
-    flags = f"--data {pairs} --epochs 2 {SMALL} --run-dir {tmp_path / 'run'}".split()
-
-    begin = callbacks.Checkpoint.on_epoch_begin
-
-    def killed(self, epoch, logs=None):
-        if epoch:
-            raise KeyboardInterrupt
-        begin(self, epoch, logs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Checkpoint, "on_epoch_begin", killed)
-        assert cli.main(["train", "dates", *flags]) == 130
-    text_of = (pairs / "train.tsv").read_text("utf-8")
-    for more in ("\u4e00\t2020-01-01\n", "1 1 2020\t2020-01-01\n" * 500):
-        (pairs / "train.tsv").write_text(text_of + more, "utf-8")
-        assert cli.main(["train", "dates", *flags, "--resume"]) == 1
-        assert "has other pairs than when the run" in capsys.readouterr().err
-    (pairs / "train.tsv").write_text(text_of, "utf-8")
-    assert cli.main(["train", "dates", *flags, "--resume"]) == 0
-
-
-def test_three_long_test_pairs_are_enough(pairs, tmp_path, capsys):
-    """An export compares 5 rows a step, of at most 64 tokens."""
-    lines = (pairs / "test.tsv").read_text("utf-8").splitlines()
-    long = "\n".join(
-        " ".join([left] * 9) + "\t" + right
-        for left, right in (line.split("\t") for line in lines[:3])
-    )
-    (pairs / "test.tsv").write_text(long + "\n", "utf-8")
-    run = tmp_path / "run"
-    flags = f"--data {pairs} --epochs 1 {SMALL} --run-dir {run}".split()
-    assert cli.main(["train", "dates", *flags]) == 0
-    assert (run / "export" / "1" / "saved_model.pb").is_file()
-    capsys.readouterr()
-    words = ["evaluate", str(run), "--data", str(pairs)]
-    assert cli.main([*words, "--languages", "en", "de"]) == 1  # the table names none
-    assert "no columns en and de" in capsys.readouterr().err
-    assert cli.main(words) == 0
-    assert f"Test data of {pairs}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("recipe", ["translate", "dates"])
-def test_recipe_trains_exports_and_translates(recipe, pairs, tmp_path, capsys):
-    run = tmp_path / "run"
-    flags = f"--data {pairs} --epochs 1 --beam 2 {SMALL} --run-dir {run}"
-    flags += " --level character" * (recipe == "translate")
-    assert cli.main(["train", recipe, *flags.split()]) == 0
+def expect_files(run):
     for file in (
         "alignment_0.png",
         "translations.tsv",
@@ -156,25 +109,86 @@ def test_recipe_trains_exports_and_translates(recipe, pairs, tmp_path, capsys):
         "export/source_vocabulary.json",
     ):
         assert (run / file).is_file(), file
+
+
+def kill_after_first_epoch(monkeypatch, argv):
+    """Ends a training when its second epoch begins, as Ctrl-C would."""
+    begin = callbacks.Checkpoint.on_epoch_begin
+
+    def killed(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoint, "on_epoch_begin", killed)
+        assert cli.main(argv) == 130
+
+
+def test_dates_are_killed_resumed_exported_and_used_again(
+    pairs, tmp_path, capsys, monkeypatch
+):
+    """One training for all of this: most of its time goes into the exports."""
+    run = tmp_path / "run"
+    argv = f"train dates --data {pairs} --epochs 2 --beam 2 {SMALL} --run-dir {run}"
+    argv = argv.split()
+    kill_after_first_epoch(monkeypatch, argv)
+    text_of = (pairs / "train.tsv").read_text("utf-8")
+    for more in ("\u4e00\t2020-01-01\n", "1 1 2020\t2020-01-01\n" * 500):
+        (pairs / "train.tsv").write_text(text_of + more, "utf-8")
+        assert cli.main([*argv, "--resume"]) == 1
+        assert "has other pairs than when the run" in capsys.readouterr().err
+    (pairs / "train.tsv").write_text(text_of, "utf-8")
+    assert cli.main([*argv, "--resume"]) == 0
+    expect_files(run)
     report = json.loads((run / "report.json").read_text())
-    names = {"translate": "bleu_beam_2", "dates": "exact_beam_2"}
-    assert names[recipe] in report["metrics"]["best"]
+    assert "exact_beam_2" in report["metrics"]["best"]
 
     capsys.readouterr()
     assert cli.main(["translate", str(run), "3 March 2024", "--n-best", "2"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
-    if recipe == "translate":
-        assert cli.main(["translate", "vae_fashion_mnist", "a"]) == 2
-        assert "does not translate" in capsys.readouterr().err
-        program = ROOT / "docs" / "on_device_translate.py"
-        sentence = "The 3 packages of March."
-        done = subprocess.run(
-            [sys.executable, program, run / "export", sentence],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        model = keras.saving.load_model(run / "model.keras")
-        found = model.translate([sentence], beam=DEVICE_BEAM, max_length=DEVICE_LENGTH)
-        assert done.stdout == found[0] + "\n"
-        assert len(program.read_text().splitlines()) <= 60
+    words = ["evaluate", str(run), "--data", str(pairs)]
+    assert cli.main([*words, "--languages", "en", "de"]) == 1  # the table names none
+    assert "no columns en and de" in capsys.readouterr().err
+
+    # Three long test pairs are enough: an export compares 5 rows a step, of at most 64
+    # tokens.
+    lines = (pairs / "test.tsv").read_text("utf-8").splitlines()
+    long = "\n".join(
+        " ".join([left] * 9) + "\t" + right
+        for left, right in (line.split("\t") for line in lines[:3])
+    )
+    (pairs / "test.tsv").write_text(long + "\n", "utf-8")
+    assert cli.main(words) == 0
+    assert f"Test data of {pairs}" in capsys.readouterr().out
+    target = str(tmp_path / "out")
+    assert cli.main(["export", str(run), target, "--formats", "float32"]) == 0
+    assert "not at hand" not in capsys.readouterr().out
+
+
+def test_translations_are_trained_exported_and_written_on_a_device(
+    pairs, tmp_path, capsys
+):
+    run = tmp_path / "run"
+    flags = f"--data {pairs} --epochs 1 --beam 2 {SMALL} --run-dir {run}"
+    argv = ["train", "translate", *flags.split(), "--level", "character"]
+    assert cli.main(argv) == 0
+    expect_files(run)
+    report = json.loads((run / "report.json").read_text())
+    assert "bleu_beam_2" in report["metrics"]["best"]
+    capsys.readouterr()
+    assert cli.main(["translate", "vae_fashion_mnist", "a"]) == 2
+    assert "does not translate" in capsys.readouterr().err
+
+    program = ROOT / "docs" / "on_device_translate.py"
+    sentence = "The 3 packages of March."
+    done = subprocess.run(
+        [sys.executable, program, run / "export", sentence],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    model = keras.saving.load_model(run / "model.keras")
+    found = model.translate([sentence], beam=DEVICE_BEAM, max_length=DEVICE_LENGTH)
+    assert done.stdout == found[0] + "\n"
+    assert len(program.read_text().splitlines()) <= 60
