@@ -1,0 +1,122 @@
+"""Shows what a discriminator learns, and which loss a generator learns from.
+
+    zoo train optimal_discriminator   half a minute; writes a picture and report.json
+
+Real and fake points come from two known Gaussians. The best discriminator between them
+is `p / (p + q)`, of value `-log 4 + 2 JS`; a trained one comes close to both. Through a
+logit `a` the generator gets `-sigmoid(a)` from the minimax loss, which vanishes where
+fakes are surely recognised, and `-(1 - sigmoid(a))` from the non-saturating one.
+
+Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, sections 3 and 4.1.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from scipy import stats
+
+from zoo.experiment import report
+from zoo.experiment.pictures import write_figure
+from zoo.experiment.settings import Settings
+from zoo.training import losses
+from zoo.training.divergences import gaussian_jensen_shannon
+from zoo.training.gaussians import gaussian
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """Every number this recipe depends on, and why."""
+
+    gap: float = 2.0
+    """between the means, in standard deviations of the real points: some overlap"""
+    stddev: float = 0.7
+    """of the fake points; not 1, so that the best logit is no straight line"""
+    steps: int = 1500
+    """updates of the discriminator"""
+    batch_size: int = 1024
+    """points of each kind in an update: noise of the value is a hundredth"""
+    learning_rate: float = 3e-3
+    """Adam's, at the start; falls to nothing along half a cosine"""
+
+
+def train(config):
+    """Trains a discriminator; returns it and its value at each step, nats."""
+    hidden, logit = keras.layers.Dense(64, "gelu"), keras.layers.Dense(1)
+    model = keras.Sequential([keras.Input((1,)), hidden, logit])
+    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps)
+    optimizer = keras.optimizers.Adam(rate)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def update():
+        real, fake = tf.unstack(tf.random.normal((2, config.batch_size, 1)))
+        fake = config.gap + config.stddev * fake
+        with tf.GradientTape() as tape:
+            each = losses.minimax_discriminator(model(real), model(fake))
+            loss = tf.reduce_mean(each)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        return -loss
+
+    return model, np.array([float(update()) for _ in range(config.steps)])
+
+
+def slopes(logits):
+    """Yields the gradient of each generator's loss with respect to its logits."""
+    logit = tf.constant(logits[:, None], tf.float32)
+    for loss in (losses.saturating_generator, losses.non_saturating_generator):
+        with tf.GradientTape() as tape:
+            tape.watch(logit)
+            value = loss(logit)
+        yield tape.gradient(value, logit)[:, 0].numpy()
+
+
+def figure_of(x, p, q, trained, values, best, logits):
+    """Returns the discriminator, its value over training, and the two gradients."""
+    figure = Figure((11, 3.8), dpi=90, layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    for density, label in ((p, "real, p"), (q, "fake, q")):
+        left.fill_between(x, density, alpha=0.3, label=label)
+    left.plot(x, p / (p + q), "k", lw=3, alpha=0.3, label="p / (p + q)")
+    left.plot(x, trained, "k--", label="trained")
+    left.set(xlabel="x", title="discriminator: probability of real")
+    middle.plot(values, lw=0.5, label="trained, a batch each")
+    middle.axhline(best, color="k", ls="--", label="-log 4 + 2 JS")
+    middle.axhline(-np.log(4), color="grey", ls=":", label="-log 4: it cannot tell")
+    middle.set(xlabel="step", title="value, nats", ylim=(-1.5, best + 0.2))
+    saturating, non_saturating = slopes(logits)
+    right.plot(logits, -saturating, lw=2, label="saturating")
+    right.plot(logits, -non_saturating, lw=2, label="non-saturating")
+    right.set(xlabel="logit of a fake", title="size of the generator's gradient")
+    for axes in figure.axes:
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def main(config):
+    """Trains, compares with theory, shows and prints; returns the report."""
+    if not config.stddev > 0:
+        raise ValueError(f"--stddev must be above 0. Received {config.stddev}.")
+    keras.utils.set_random_seed(config.seed)
+    model, values = train(config)
+    x = np.linspace(-3.0, config.gap + 3.0 * config.stddev, 400)
+    p, q = stats.norm.pdf(x), stats.norm.pdf(x, config.gap, config.stddev)
+    trained = tf.sigmoid(model(x[:, None]))[:, 0].numpy()
+    fake = gaussian(config.gap, config.stddev**2)
+    best = 2.0 * gaussian_jensen_shannon(gaussian(0.0, 1.0), fake) - float(np.log(4.0))
+    logits = np.linspace(-8.0, 8.0, 201)
+    saturating, non_saturating = (float(g[0]) for g in slopes(logits))
+    error = float(np.average(np.abs(trained - p / (p + q)), weights=p + q))  # as seen
+    value = float(values[-len(values) // 5 :].mean())
+    results = {"error": error, "value": value, "best_value": best}
+    results |= {"saturating": saturating, "non_saturating": non_saturating}
+    path = config.directory("optimal_discriminator") / "optimal_discriminator.png"
+    write_figure(path, figure_of(x, p, q, trained, values, best, logits))
+    print(f"The discriminator is {error:.4f} from p / (p + q) on average.")
+    print(f"Its value is {value:.3f} nats; -log 4 + 2 JS is {best:.3f}.")
+    print(f"Gradients at logit -8: {saturating:.1e}; non-saturating {non_saturating}.")
+    return report.finish("optimal_discriminator", config, results, [path])

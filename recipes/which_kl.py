@@ -1,0 +1,129 @@
+"""Fits one Gaussian to two modes: what the choice of a divergence decides.
+
+    zoo train which_kl                seconds; writes a picture and report.json
+
+A model that cannot be right must choose how to be wrong. Forward KL pays for data that
+the model gives no density, so it covers both modes and the gap between; reverse KL pays
+for samples where there are no data, so it seeks one mode. Jensen-Shannon, bounded,
+covers near modes and gives one up once they are far; Wasserstein-2, which moves mass,
+covers. Maximum likelihood is forward KL; a VAE's posterior is fitted by reverse KL.
+
+Bishop 2006, "Pattern Recognition and Machine Learning", section 10.1.2; Minka 2005,
+"Divergence measures and message passing", section 3.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import optimize, stats
+
+from zoo.experiment import report
+from zoo.experiment.pictures import write_figure
+from zoo.experiment.settings import Settings
+from zoo.training import divergences as d
+from zoo.training.transport import sorted_cost
+
+NAMES = ("forward KL", "reverse KL", "Jensen-Shannon", "Wasserstein-2")
+STDDEV = 0.5  # of each mode
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """Every number this recipe depends on, and why."""
+
+    separation: float = 4.0
+    """between the two modes, which are both of standard deviation 0.5"""
+    share: float = 0.5
+    """of the left mode; others show which one is sought"""
+    cells: int = 1000
+    """of the line, on which densities are compared"""
+    largest: float = 5.0
+    """separation up to which the switch from both modes to one is looked for"""
+
+
+class Target:
+    """Two modes on a line, cut into cells."""
+
+    def __init__(self, separation, share, cells):
+        self.means = separation * np.array([-0.5, 0.5])
+        reach = separation / 2 + 6.0
+        self.edges = np.linspace(-reach, reach, cells + 1)
+        below = stats.norm.cdf(self.edges[:, None], self.means, STDDEV)
+        below = below @ [share, 1.0 - share]  # (cells + 1,)
+        self.cells = probabilities(below)
+        levels = (np.arange(cells) + 0.5) / cells
+        self.normal = stats.norm.ppf(levels)[:, None]  # (levels, 1)
+        self.quantiles = np.interp(levels, below, self.edges)[:, None]
+
+    def divergence(self, name, mean, stddev):
+        """Returns a divergence of a Gaussian from the target."""
+        if name == "Wasserstein-2":
+            moved = sorted_cost(self.quantiles, mean + stddev * self.normal, order=2)
+            return float(moved[0]) ** 0.5
+        p, q = self.cells, probabilities(stats.norm.cdf(self.edges, mean, stddev))
+        if name == "Jensen-Shannon":
+            return float(d.discrete_jensen_shannon(p, q))
+        return float(
+            d.discrete_kl(p, q) if name == "forward KL" else d.discrete_kl(q, p)
+        )
+
+    def fit(self, name):
+        """Returns the mean and the deviation of the best Gaussian, and how far it is."""
+        wide = (0.0, np.log(STDDEV + self.means[1]))
+        fits = [
+            optimize.minimize(
+                lambda x: self.divergence(name, x[0], np.exp(x[1])),
+                start,
+                method="Nelder-Mead",
+                options={"xatol": 1e-5, "fatol": 1e-9},
+            )
+            for start in (wide, *((mean, np.log(STDDEV)) for mean in self.means))
+        ]
+        best = min(fits, key=lambda fit: fit.fun)
+        return float(best.x[0]), float(np.exp(best.x[1])), float(best.fun)
+
+
+def probabilities(below):
+    """Returns those of all cells; none is 0, as a Gaussian's tails never end."""
+    p = np.maximum(np.diff(below), 1e-300)
+    return p / p.sum()
+
+
+def figure_of(target, fits, separations, spreads):
+    """Returns the fitted densities, and their spreads over the modes' separation."""
+    figure = Figure((10, 3.8), dpi=90, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    x = (target.edges[1:] + target.edges[:-1]) / 2
+    density = target.cells / np.diff(target.edges)
+    left.fill_between(x, density, color="k", alpha=0.15, label="data")
+    for name, style in zip(NAMES, ("-", "-", "-.", "--"), strict=True):
+        left.plot(x, stats.norm.pdf(x, *fits[name][:2]), style, lw=2, label=name)
+        right.plot(separations, spreads[name], style, lw=2)
+    left.set(xlim=(x[0] + 2, x[-1] - 2), xlabel="x", title="best Gaussian by each")
+    right.set(xlabel="separation of the modes", title="its standard deviation")
+    left.legend(fontsize=8)
+    right.grid(alpha=0.3)
+    return figure
+
+
+def main(config):
+    """Fits by each divergence, shows and prints; returns the report."""
+    if not 0 < config.share < 1 or min(config.separation, config.largest) <= 0:
+        raise ValueError(f"--share is in (0, 1), distances are above 0. {config}.")
+    target = Target(config.separation, config.share, config.cells)
+    fits = {name: target.fit(name) for name in NAMES}
+    separations = np.linspace(0.0, config.largest, 17)
+    spreads = {name: [] for name in NAMES}
+    for separation in separations:
+        near = Target(separation, config.share, config.cells)
+        for name in NAMES:
+            spreads[name].append(near.fit(name)[1])
+    path = config.directory("which_kl") / "which_kl.png"
+    write_figure(path, figure_of(target, fits, separations, spreads))
+    for name, (mean, stddev, value) in fits.items():
+        print(
+            f"{name:15} mean {mean:6.3f}, stddev {stddev:.3f}, divergence {value:.3f}"
+        )
+    results = {"fits": fits, "separations": separations.tolist(), "stddevs": spreads}
+    return report.finish("which_kl", config, results, [path])
