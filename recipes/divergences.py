@@ -17,10 +17,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from zoo.experiment import report
-from zoo.experiment.pictures import write_figure
+from zoo.experiment.panels import Line, Panel, write_panels
 from zoo.experiment.settings import Settings
 from zoo.training import divergences as d
 from zoo.training import transport as t
@@ -74,24 +73,17 @@ def slopes(theta, noise, step=1e-4):
     return {name: (right[name] - left[name]) / (2 * step) for name in right}
 
 
-def figure_of(thetas, panels):
-    """Returns a panel of curves over theta for each way to measure."""
-    figure = Figure((11, 4.2), dpi=90, layout="constrained")
-    for index, (title, curves, low, high) in enumerate(panels):
-        axes = figure.add_subplot(1, 3, index + 1, xlabel="theta", title=title)
-        for name in curves[0]:
-            values = np.array([curve[name] for curve in curves])
-            values[np.isinf(values)] = high  # above all that is finite
-            values[(index == 0) & (thetas == 0.0)] = np.nan  # a jump is no line
-            style = "--" if name == "Cauchy-Schwarz" else "-"  # may lie upon KL
-            axes.plot(thetas, values, style, label=name, lw=2)
-        axes.set_ylim(low, 1.05 * high)
-        axes.grid(alpha=0.3)
-    axes = figure.axes[0]
-    axes.plot(0.0, 0.0, "ko", label="all, at theta = 0")
-    axes.set_yticks([0, math.log(2), 1, 1.5], ["0", "log 2", "1", "infinity"])
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncol=6)
-    return figure
+def panel(title, thetas, found, low, high, **axes):
+    """Returns all divergences over theta as a panel."""
+    lines = []
+    for name in found[0]:
+        values = np.array([each[name] for each in found])
+        values[np.isinf(values)] = high  # above all that is finite
+        if title == "two segments":
+            values[thetas == 0.0] = np.nan  # a jump is no line
+        style = "--" if name == "Cauchy-Schwarz" else "-"  # may lie upon KL
+        lines.append(Line(thetas, values, name, style))
+    return Panel(title, lines, {"ylim": (low, 1.05 * high), "xlabel": "theta", **axes})
 
 
 def main(config):
@@ -101,13 +93,16 @@ def main(config):
     thetas = config.start * np.arange(-48, 49) / 40
     hard = [segments(theta, config.points) for theta in thetas]
     soft, slope = ([f(x, config.noise) for x in thetas] for f in (with_noise, slopes))
+    ticks = {"yticks": [0, math.log(2), 1, 1.5]}
+    ticks["yticklabels"] = ["0", "log 2", "1", "infinity"]
     panels = [
-        ("two segments", hard, -0.05, 1.5),
-        (f"noise of {config.noise:g} on both", soft, -0.05, 1.5),
-        ("slope with that noise", slope, -3.0, 3.0),
+        panel("two segments", thetas, hard, -0.05, 1.5, **ticks),
+        panel(f"noise of {config.noise:g} on both", thetas, soft, -0.05, 1.5),
+        panel("slope with that noise", thetas, slope, -3.0, 3.0),
     ]
+    panels[0].lines.append(Line([0.0], [0.0], "all, at theta = 0", "ko"))
     path = config.directory("divergences") / "divergences.png"
-    write_figure(path, figure_of(thetas, panels))
+    write_panels(path, panels, legend_below=True)
     found = {
         "segments": segments(config.start, config.points),
         "with_noise": with_noise(config.start, config.noise),

@@ -15,11 +15,10 @@ out, in docs/lessons/gradient_estimators.md.
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.stats import bernoulli, norm
 
 from zoo.experiment import report
-from zoo.experiment.pictures import write_figure
+from zoo.experiment.panels import Line, Panel, write_panels
 from zoo.experiment.settings import Settings
 from zoo.training import estimators as e
 
@@ -74,26 +73,22 @@ def estimates(name, mu, count, repeats, rng):
     return {k: v.mean.mean(axis=0)[:, 0] for k, v in found.items()}
 
 
-def figure_of(means, results, samples):
-    """Returns means and variances over mu for both functions, and variances over N."""
-    figure = Figure((11, 6.5), dpi=80, layout="constrained")
-    for row, (name, found) in zip(figure.subplots(2, 3), results.items(), strict=True):
-        for estimator, theory in THEORY[name].items():
-            row[0].plot(means, found["mean"][estimator], "o", ms=4, alpha=0.6)
-            row[1].semilogy(means, found["variance"][estimator], "o", ms=4)
-            row[1].plot(means, theory(means), "k", lw=0.7)
-        row[0].plot(means, FUNCTIONS[name][2](means), "k", lw=0.7)
-        for values in found["variance_over_n"].values():
-            row[2].loglog(samples[-len(values) :], values, "o-")
-        row[0].set(xlabel="mu", title=f"f = {name}: mean of a draw")
-        row[1].set(xlabel="mu", title="variance of a draw", ylim=(1e-3, None))
-        row[2].set(xlabel="N", title="variance of a mean over N, mu = 1")
-        for axes in row:
-            axes.grid(alpha=0.3)
-    names = [*found["variance_over_n"], "theory"]
-    lines = [*row[2].lines, row[1].lines[1]]
-    figure.legend(lines, names, loc="outside lower center", ncol=5)
-    return figure
+def panels_of(means, results, samples):
+    """Yields means and variances over mu, and variances over N, of each function."""
+    for name, found in results.items():
+        theory = THEORY[name]
+        of_mean = [Line(means, y, k, "o") for k, y in found["mean"].items()]
+        of_mean.append(Line(means, FUNCTIONS[name][2](means), "theory", "k-"))
+        spread = [Line(means, y, k, "o") for k, y in found["variance"].items()]
+        spread += [Line(means, theory[k](means), style="k-") for k in theory]
+        over_n = [
+            Line(samples[-len(y) :], y, k, "o-") for k, y in found["over_n"].items()
+        ]
+        logs = {"xscale": "log", "yscale": "log", "xlabel": "N"}
+        yield Panel(f"f = {name}: mean of a draw", of_mean, {"xlabel": "mu"})
+        limits = {"yscale": "log", "ylim": (1e-3, None)}
+        yield Panel("variance of a draw", spread, {"xlabel": "mu", **limits})
+        yield Panel("variance of a mean over N, mu = 1", over_n, logs)
 
 
 def main(config):
@@ -110,7 +105,7 @@ def main(config):
             "mean": {k: [float(one[k].mean()) for one in single] for k in theory},
             "variance": {k: [float(one[k].var()) for one in single] for k in theory},
         }
-        results[name]["variance_over_n"] = {
+        results[name]["over_n"] = {
             k: [float(one[k].var()) for one in over_n if k in one] for k in over_n[-1]
         }
         last = (f"{k} {v.var():.2g};" for k, v in over_n[-1].items())
@@ -118,6 +113,7 @@ def main(config):
     wrong = np.abs(results["z > 0"]["mean"]["pathwise"]).max()
     print(f"Of the jump the pathwise gradient is {wrong:g} everywhere, and wrong.")
     path = config.directory("gradient_estimators") / "gradient_estimators.png"
-    write_figure(path, figure_of(means, results, sorted(config.samples)))
+    panels = list(panels_of(means, results, sorted(config.samples)))
+    write_panels(path, panels, columns=3, legend_below=True)
     results["mu"] = means.tolist()
     return report.finish("gradient_estimators", config, results, [path])

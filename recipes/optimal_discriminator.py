@@ -15,11 +15,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 from scipy import stats
 
 from zoo.experiment import report
-from zoo.experiment.pictures import write_figure
+from zoo.experiment.panels import Line, Panel, write_panels
 from zoo.experiment.settings import Settings
 from zoo.training import losses
 from zoo.training.divergences import gaussian_jensen_shannon
@@ -74,27 +73,30 @@ def slopes(logits):
         yield tape.gradient(value, logit)[:, 0].numpy()
 
 
-def figure_of(x, p, q, trained, values, best, logits):
+def panels_of(x, p, q, trained, values, best, logits):
     """Returns the discriminator, its value over training, and the two gradients."""
-    figure = Figure((11, 3.8), dpi=90, layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    for density, label in ((p, "real, p"), (q, "fake, q")):
-        left.fill_between(x, density, alpha=0.3, label=label)
-    left.plot(x, p / (p + q), "k", lw=3, alpha=0.3, label="p / (p + q)")
-    left.plot(x, trained, "k--", label="trained")
-    left.set(xlabel="x", title="discriminator: probability of real")
-    middle.plot(values, lw=0.5, label="trained, a batch each")
-    middle.axhline(best, color="k", ls="--", label="-log 4 + 2 JS")
-    middle.axhline(-np.log(4), color="grey", ls=":", label="-log 4: it cannot tell")
-    middle.set(xlabel="step", title="value, nats", ylim=(-1.5, best + 0.2))
+    steps, ends = np.arange(len(values)), [0, len(values)]
     saturating, non_saturating = slopes(logits)
-    right.plot(logits, -saturating, lw=2, label="saturating")
-    right.plot(logits, -non_saturating, lw=2, label="non-saturating")
-    right.set(xlabel="logit of a fake", title="size of the generator's gradient")
-    for axes in figure.axes:
-        axes.legend(fontsize=8)
-        axes.grid(alpha=0.3)
-    return figure
+    discriminator = [
+        Line(x, p, "real, p", "area"),
+        Line(x, q, "fake, q", "area"),
+        Line(x, p / (p + q), "p / (p + q)", "C2-"),
+        Line(x, trained, "trained", "k--"),
+    ]
+    value = [
+        Line(steps, values, "trained, a batch each"),
+        Line(ends, [best, best], "-log 4 + 2 JS", "k--"),
+        Line(ends, [-np.log(4)] * 2, "-log 4: it cannot tell", "k:"),
+    ]
+    gradients = [
+        Line(logits, -saturating, "saturating"),
+        Line(logits, -non_saturating, "non-saturating"),
+    ]
+    return [
+        Panel("discriminator: probability of real", discriminator, {"xlabel": "x"}),
+        Panel("value, nats", value, {"xlabel": "step"}),
+        Panel("generator's gradient, size", gradients, {"xlabel": "logit of a fake"}),
+    ]
 
 
 def main(config):
@@ -115,7 +117,7 @@ def main(config):
     results = {"error": error, "value": value, "best_value": best}
     results |= {"saturating": saturating, "non_saturating": non_saturating}
     path = config.directory("optimal_discriminator") / "optimal_discriminator.png"
-    write_figure(path, figure_of(x, p, q, trained, values, best, logits))
+    write_panels(path, panels_of(x, p, q, trained, values, best, logits))
     print(f"The discriminator is {error:.4f} from p / (p + q) on average.")
     print(f"Its value is {value:.3f} nats; -log 4 + 2 JS is {best:.3f}.")
     print(f"Gradients at logit -8: {saturating:.1e}; non-saturating {non_saturating}.")

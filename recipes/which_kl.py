@@ -15,11 +15,10 @@ Bishop 2006, "Pattern Recognition and Machine Learning", section 10.1.2; Minka 2
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy import optimize, stats
 
 from zoo.experiment import report
-from zoo.experiment.pictures import write_figure
+from zoo.experiment.panels import Line, Panel, write_panels
 from zoo.experiment.settings import Settings
 from zoo.training import divergences as d
 from zoo.training.transport import sorted_cost
@@ -47,7 +46,7 @@ class Target:
 
     def __init__(self, separation, share, cells):
         self.means = separation * np.array([-0.5, 0.5])
-        reach = separation / 2 + 6.0
+        reach = 3.0 * separation + 4.0  # six deviations of what covers both modes
         self.edges = np.linspace(-reach, reach, cells + 1)
         below = stats.norm.cdf(self.edges[:, None], self.means, STDDEV)
         below = below @ [share, 1.0 - share]  # (cells + 1,)
@@ -69,17 +68,14 @@ class Target:
         )
 
     def fit(self, name):
-        """Returns the mean and the deviation of the best Gaussian, and how far it is."""
+        """Returns mean and deviation of the best Gaussian, and its divergence."""
         wide = (0.0, np.log(STDDEV + self.means[1]))
-        fits = [
-            optimize.minimize(
-                lambda x: self.divergence(name, x[0], np.exp(x[1])),
-                start,
-                method="Nelder-Mead",
-                options={"xatol": 1e-5, "fatol": 1e-9},
-            )
-            for start in (wide, *((mean, np.log(STDDEV)) for mean in self.means))
-        ]
+        starts = (wide, *((mean, np.log(STDDEV)) for mean in self.means))
+
+        def far(x):
+            return self.divergence(name, x[0], np.exp(x[1]))
+
+        fits = [optimize.minimize(far, x, method="Nelder-Mead") for x in starts]
         best = min(fits, key=lambda fit: fit.fun)
         return float(best.x[0]), float(np.exp(best.x[1])), float(best.fun)
 
@@ -90,21 +86,18 @@ def probabilities(below):
     return p / p.sum()
 
 
-def figure_of(target, fits, separations, spreads):
+def panels_of(target, fits, separations, spreads):
     """Returns the fitted densities, and their spreads over the modes' separation."""
-    figure = Figure((10, 3.8), dpi=90, layout="constrained")
-    left, right = figure.subplots(1, 2)
     x = (target.edges[1:] + target.edges[:-1]) / 2
-    density = target.cells / np.diff(target.edges)
-    left.fill_between(x, density, color="k", alpha=0.15, label="data")
-    for name, style in zip(NAMES, ("-", "-", "-.", "--"), strict=True):
-        left.plot(x, stats.norm.pdf(x, *fits[name][:2]), style, lw=2, label=name)
-        right.plot(separations, spreads[name], style, lw=2)
-    left.set(xlim=(x[0] + 2, x[-1] - 2), xlabel="x", title="best Gaussian by each")
-    right.set(xlabel="separation of the modes", title="its standard deviation")
-    left.legend(fontsize=8)
-    right.grid(alpha=0.3)
-    return figure
+    densities = [Line(x, target.cells / np.diff(target.edges), "data", "area")]
+    lines = []
+    for name, style in zip(NAMES, ("C0-", "C1-", "C2-.", "C3--"), strict=True):
+        densities.append(Line(x, stats.norm.pdf(x, *fits[name][:2]), name, style))
+        lines.append(Line(separations, spreads[name], name, style))
+    return [
+        Panel("best Gaussian by each", densities, {"xlabel": "x", "xlim": (-6, 6)}),
+        Panel("its standard deviation", lines, {"xlabel": "separation of the modes"}),
+    ]
 
 
 def main(config):
@@ -120,7 +113,8 @@ def main(config):
         for name in NAMES:
             spreads[name].append(near.fit(name)[1])
     path = config.directory("which_kl") / "which_kl.png"
-    write_figure(path, figure_of(target, fits, separations, spreads))
+    panels = panels_of(target, fits, separations, spreads)
+    write_panels(path, panels, legend_below=True)
     for name, (mean, stddev, value) in fits.items():
         print(
             f"{name:15} mean {mean:6.3f}, stddev {stddev:.3f}, divergence {value:.3f}"
