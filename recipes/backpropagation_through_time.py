@@ -3,15 +3,13 @@
     zoo train backpropagation_through_time   seconds; a picture and report.json
 
 A recurrent network uses one matrix at every step, so its gradient is a sum of a term
-for each: written out in NumPy for three steps, it is what automatic differentiation
-gives. The term of a step far back holds a product of Jacobians. Its singular values are
+for each; that of a step far back holds a product of Jacobians. Its singular values are
 powers of the matrix's own in a linear cell, less where tanh saturates, and last along
-an LSTM's cell whose forget gates are open. Clipping bounds the gradient's norm and
-keeps its direction; nothing that vanished comes back.
+an LSTM's cell whose forget gates are open. Clipping bounds a gradient's norm and keeps
+its direction; nothing that vanished comes back.
 
 Werbos 1990, https://doi.org/10.1109/5.58337; Pascanu et al. 2013,
-https://arxiv.org/abs/1211.5063, sections 2 and 3.2; for the open forget gate,
-Jozefowicz et al. 2015, https://proceedings.mlr.press/v37/jozefowicz15.html.
+https://arxiv.org/abs/1211.5063, sections 2 and 3.2.
 """
 
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.experiment import report
-from zoo.experiment.panels import Line, Panel, write_panels
+from zoo.experiment.panels import Panel, lines, write_panels
 from zoo.experiment.settings import Settings
 
 
@@ -68,28 +66,24 @@ def automatic(w, u, x, y, activation=tf.tanh):
 
 def cells(units, gains, seed):
     """Returns `{name: cell}`, in float64, as products get small."""
-    plain, lstm = keras.layers.SimpleRNNCell, keras.layers.LSTMCell
     found = {}
     for gain, function in ((gains[0], None), (gains[1], None), (gains[1], "tanh")):
-        matrix = keras.initializers.Orthogonal(gain, seed)
-        settings = {"recurrent_initializer": matrix, "dtype": "float64"}
-        name = f"{function or 'linear'}, {gain:g}"
-        found[name] = plain(units, function, **settings)
-    for name, open_by in (("LSTM", 1.0), ("LSTM, gates open", 5.0)):
-        biases = np.repeat([0.0, open_by, 0.0, 0.0], units)  # the second: forget gates
-        settings = {"bias_initializer": keras.initializers.Constant(biases)}
-        found[name] = lstm(units, unit_forget_bias=False, dtype="float64", **settings)
+        cell = keras.layers.SimpleRNNCell(units, function, dtype="float64")
+        cell.recurrent_initializer = keras.initializers.Orthogonal(gain, seed)
+        found[f"{function or 'linear'}, {gain:g}"] = cell
+    for name, bias in (("LSTM", 1.0), ("LSTM, gates open", 5.0)):
+        found[name] = keras.layers.LSTMCell(units, dtype="float64")
+        found[name].build((1, units))
+        of_forget = np.arange(4 * units) // units == 1  # the second of four gates
+        found[name].bias.assign(bias * of_forget)
     return found
 
 
 def singular_values(cell, x):
-    """Returns the largest and the smallest of each product of Jacobians, `(steps, 2)`.
-
-    Of the state, of an LSTM its cell, by that at the start.
-    """
+    """Returns the largest and the smallest of the state's Jacobian after each step."""
     states = cell.get_initial_state(1)
-    count = len(states) if isinstance(states, list) else 1
-    flat = tf.zeros((1, count * cell.units), tf.float64)
+    count = len(states) if isinstance(states, list) else 1  # an LSTM's cell is its last
+    flat, found = tf.zeros((1, count * cell.units), tf.float64), []
 
     @tf.function
     def step(row, flat):
@@ -99,7 +93,7 @@ def singular_values(cell, x):
             after = tf.concat(after, axis=-1)  # (1, count * units)
         return after, tape.batch_jacobian(after, flat)[0]
 
-    found, product = [], np.eye(count * cell.units)
+    product = np.eye(count * cell.units)
     for row in tf.constant(x):
         flat, jacobian = step(row, flat)
         product = jacobian.numpy() @ product
@@ -108,24 +102,20 @@ def singular_values(cell, x):
     return np.array(found)
 
 
-def panels_of(terms, whole, products, gains, norms, clipped):
-    """Returns the three terms, singular values over steps, and norms over gains."""
-    whole, last = whole.ravel(), terms[2].ravel()
-    hand = [Line(whole, last, "last step alone", "C1.")]
-    hand.append(Line(whole, terms.sum(axis=0).ravel(), "all three", "C0."))
-    values = []
-    for index, (name, both) in enumerate(products.items()):
-        for column, label, style in ((0, name, "-"), (1, "", ":")):
-            y = both[:, column]
-            values.append(Line(np.arange(1, len(y) + 1), y, label, f"C{index}{style}"))
-    norm = [Line(gains, norms, "as it is", "o-"), Line(gains, clipped, "clipped", "s-")]
+def panels_of(terms, whole, products, gains, norms):
+    """Returns the terms, the singular values over steps, and the norms over gains."""
+    hand = {"last step alone": terms[2].ravel(), "all three": terms.sum(axis=0).ravel()}
+    largest, smallest = ({k: v[:, c] for k, v in products.items()} for c in (0, 1))
+    steps = np.arange(1, len(largest["LSTM"]) + 1)
+    dotted = [line._replace(label="") for line in lines(steps, smallest, ":")]
     logs = {"yscale": "log", "ylim": (1e-9, 1e9), "xlabel": "steps"}
     gain = {"yscale": "log", "xlabel": "singular values of the matrix"}
     labels = {"xlabel": "automatic", "ylabel": "by hand"}
+    values = lines(steps, largest) + dotted
     return [
-        Panel("gradient over three steps", hand, labels),
+        Panel("gradient over three steps", lines(whole.ravel(), hand, "."), labels),
         Panel("singular values; smallest dotted", values, logs),
-        Panel("gradient's norm, linear cell", norm, gain),
+        Panel("gradient's norm, linear cell", lines(gains, norms, "o-"), gain),
     ]
 
 
@@ -140,20 +130,18 @@ def main(config):
     products = {name: singular_values(cell, x) for name, cell in chosen.items()}
     gains, turn = np.linspace(*config.gains, 13), np.linalg.qr(w)[0]
     found = [automatic(gain * turn, u, x, y, tf.identity) for gain in gains]
-    norms = [float(tf.norm(g)) for g in found]
-    clipped = [float(tf.norm(tf.clip_by_norm(g, config.clip_norm))) for g in found]
+    clipped = [tf.clip_by_norm(g, config.clip_norm) for g in found]
+    norms = {"norm": found, "clipped": clipped}
+    norms = {k: [float(tf.norm(g)) for g in some] for k, some in norms.items()}
     name = "backpropagation_through_time"
     path = config.directory(name) / f"{name}.png"
-    write_panels(path, panels_of(terms, whole, products, gains, norms, clipped))
+    write_panels(path, panels_of(terms, whole, products, gains, norms))
     last = {k: v[-1].tolist() for k, v in products.items()}
     error = float(np.abs(terms.sum(axis=0) - whole).max())
     print(f"By hand and automatic differ by {error:.0e} at most.")
     print(
-        "Singular values:", *(f"{k}: {a:.1e} to {b:.1e};" for k, (b, a) in last.items())
+        "Singular values", *(f"{k}: {b:.0e} to {a:.0e};" for k, (a, b) in last.items())
     )
-    print(
-        f"Norms from {min(norms):.1e} to {max(norms):.1e}; clipped {max(clipped):.3g}."
-    )
-    results = {"difference": error, "singular_values": last}
-    results |= {"gains": gains.tolist(), "norms": norms, "clipped": clipped}
+    print("Largest gradient:", *(f"{k} {max(v):.2g}" for k, v in norms.items()))
+    results = {"difference": error, "singular_values": last, **norms}
     return report.finish(name, config, results, [path])

@@ -3,11 +3,10 @@
     zoo train elbo_surgery            3 minutes; writes a picture and report.json
 
 The mean KL divergence of a VAE's posteriors from its prior is the mutual information of
-images and codes plus the divergence of the average posterior from the prior. The first
-is what reconstructions are made of; the second makes samples bad, as codes drawn from
-the prior are not those the decoder knows. Another prior, fitted to the codes of the
-shipped model, lowers the second and leaves the first as it is. How much training weighs
-the divergence trades the two: shown for small Cauchy-Schwarz autoencoders by lambda.
+images and codes plus the divergence of the average posterior from the prior, which
+makes samples bad: the decoder has not seen codes like those drawn. A prior fitted to
+the shipped model's codes lowers that part alone. The weight of the divergence trades
+the two: shown for small Cauchy-Schwarz autoencoders by lambda.
 
 Hoffman & Johnson 2016, "ELBO surgery", section 2; VampPrior, Tomczak & Welling 2018,
 https://arxiv.org/abs/1705.07120; Tran et al. 2022, https://arxiv.org/abs/2101.02149.
@@ -23,19 +22,13 @@ from sklearn.mixture import GaussianMixture
 from zoo.data import images
 from zoo.deploy import presets
 from zoo.experiment import quality, report
-from zoo.experiment.panels import Line, Panel, write_panels
+from zoo.experiment.panels import Line, Panel, lines, write_panels
 from zoo.experiment.settings import Settings
 from zoo.metrics import frechet_distance
 from zoo.metrics.latent import kl_decomposition
 from zoo.networks.autoencoders import Convolutional
 from zoo.training.distributions import MixtureOfGaussians, VampPrior
 from zoo.vae import VAE
-
-LABELS = {
-    "kl": "KL term",
-    "marginal_kl": "average posterior from prior",
-    "mutual_information": "mutual information",
-}
 
 
 @dataclass(frozen=True)
@@ -111,24 +104,22 @@ def trade(train, test, config):
 
 def panels_of(parts, traded, weights):
     """Returns the parts of the KL term by prior, and the trade by lambda."""
-    axes = {"xticks": range(len(parts)), "xticklabels": parts, "ylim": (0, None)}
-    lines = [
-        Line(range(len(parts)), [part[key] for part in parts.values()], label, "o--")
-        for key, label in LABELS.items()
-    ]
+    keys = ("kl", "mutual_information", "marginal_kl")
+    curves = {key: [part[key] for part in parts.values()] for key in keys}
+    axes = {"xticks": range(3), "xticklabels": parts, "ylim": (0, None)}
     pairs = zip(weights, traded, strict=True)
-    by_lambda = [Line([x], [y], f"lambda {w:g}", "o") for w, (x, y) in pairs]
+    points = [Line(*np.transpose([at]), f"lambda {w:g}", "o") for w, at in pairs]
     labels = {"xlabel": "reconstruction, nats", "ylabel": "samples: Frechet distance"}
     return [
-        Panel("shipped VAE by prior, nats", lines, axes),
-        Panel("Cauchy-Schwarz autoencoders", by_lambda, labels),
+        Panel("shipped VAE by prior, nats", lines(range(3), curves, "o--"), axes),
+        Panel("Cauchy-Schwarz autoencoders", points, labels),
     ]
 
 
 def main(config):
     """Measures, trains, shows and prints; returns the report."""
-    train, test = (images.load("embedded", s)[0] / 255.0 for s in ("train", "test"))
-    train, test = train.astype("float32"), test.astype("float32")
+    pixels = (images.load("embedded", part)[0] for part in ("train", "test"))
+    train, test = (x / np.float32(255.0) for x in pixels)
     parts = parts_of(train, test, config)
     traded = list(trade(train, test, config))
     path = config.directory("elbo_surgery") / "elbo_surgery.png"

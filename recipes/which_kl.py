@@ -18,7 +18,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from zoo.experiment import report
-from zoo.experiment.panels import Line, Panel, write_panels
+from zoo.experiment.panels import Line, Panel, lines, write_panels
 from zoo.experiment.settings import Settings
 from zoo.training import divergences as d
 from zoo.training.transport import sorted_cost
@@ -89,14 +89,13 @@ def probabilities(below):
 def panels_of(target, fits, separations, spreads):
     """Returns the fitted densities, and their spreads over the modes' separation."""
     x = (target.edges[1:] + target.edges[:-1]) / 2
-    densities = [Line(x, target.cells / np.diff(target.edges), "data", "area")]
-    lines = []
-    for name, style in zip(NAMES, ("C0-", "C1-", "C2-.", "C3--"), strict=True):
-        densities.append(Line(x, stats.norm.pdf(x, *fits[name][:2]), name, style))
-        lines.append(Line(separations, spreads[name], name, style))
+    curves = {name: stats.norm.pdf(x, *fits[name][:2]) for name in NAMES}
+    data = Line(x, target.cells / np.diff(target.edges), "data", "area")
+    best, axes = [data, *lines(x, curves)], {"xlabel": "x", "xlim": (-6, 6)}
+    spread, label = lines(separations, spreads), {"xlabel": "separation of the modes"}
     return [
-        Panel("best Gaussian by each", densities, {"xlabel": "x", "xlim": (-6, 6)}),
-        Panel("its standard deviation", lines, {"xlabel": "separation of the modes"}),
+        Panel("best Gaussian by each", best, axes),
+        Panel("its standard deviation", spread, label),
     ]
 
 

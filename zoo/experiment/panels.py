@@ -37,6 +37,20 @@ class Panel(NamedTuple):
     axes: dict
 
 
+def lines(x, curves, style="-"):
+    """Returns a `Line` for each curve over one x, in colours of their order.
+
+    Args:
+        x: `(points,)`.
+        curves: `{label: y}`.
+        style: Of all, without a colour.
+    """
+    return [
+        Line(x, y, label, f"C{index}{style}")
+        for index, (label, y) in enumerate(curves.items())
+    ]
+
+
 def write_panels(path, panels, columns=None, legend_below=False):
     """Writes panels as a PNG file.
 
