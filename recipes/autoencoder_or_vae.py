@@ -37,7 +37,7 @@ class Config(Settings):
 
     widths: tuple[int, ...] = (16, 32)
     """filters of each stage, of both models"""
-    epochs: int = 6
+    epochs: int = 4
     """passes over 10,000 images, of both models"""
     batch_size: int = 100
     """images per step"""
@@ -68,7 +68,6 @@ def measure(model, pixels, codes, real, extract):
     return {
         "parameters": model.count_params(),
         "reconstruction": float(logs["reconstruction"]),
-        "spread of codes": float(codes.std()),
         "distance from the prior": float(max(distances)),
         "holes": float(np.mean(far > 0.1)),
         "frechet of samples": frechet_distance(real, fake),

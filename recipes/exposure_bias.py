@@ -8,8 +8,7 @@ small translators of dates into ISO 8601, one trained with scheduled sampling, a
 measured letter by letter: reading the true date so far, and reading their own.
 
 Ranzato et al. 2016, https://arxiv.org/abs/1511.06732, section 1; scheduled sampling,
-Bengio et al. 2015, https://arxiv.org/abs/1506.03099, section 2.4. That it is biased
-towards ignoring what was read, Huszar 2015, https://arxiv.org/abs/1511.05101.
+Bengio et al. 2015, https://arxiv.org/abs/1506.03099, section 2.4.
 """
 
 from dataclasses import dataclass
@@ -59,16 +58,13 @@ def train(teaching, vocabularies, batches, config):
 
 
 def errors(model, sources, targets):
-    """Finds out which letters are wrong.
+    """Returns which letters are wrong, reading the true ones before and its own.
 
-    Returns:
-        `(forced, own)`, booleans `(dates, letters)`: reading the true letters before,
-        and reading its own.
+    Two arrays of booleans, `(dates, letters)`.
     """
 
     def padded(ids, length=None):
-        options = {"padding": "post", "truncating": "post"}
-        return keras.utils.pad_sequences(ids, length, **options)
+        return keras.utils.pad_sequences(ids, length, padding="post", truncating="post")
 
     source = padded(model.source_vocabulary.encode(sources))
     target = padded(model.target_vocabulary.encode(targets), LETTERS)

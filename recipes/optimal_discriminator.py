@@ -18,7 +18,7 @@ import tensorflow as tf
 from scipy import stats
 
 from zoo.experiment import report
-from zoo.experiment.panels import Line, Panel, write_panels
+from zoo.experiment.panels import Line, Panel, lines, write_panels
 from zoo.experiment.settings import Settings
 from zoo.training import losses
 from zoo.training.divergences import gaussian_jensen_shannon
@@ -77,25 +77,22 @@ def panels_of(x, p, q, trained, values, best, logits):
     """Returns the discriminator, its value over training, and the two gradients."""
     steps, ends = np.arange(len(values)), [0, len(values)]
     saturating, non_saturating = slopes(logits)
-    discriminator = [
-        Line(x, p, "real, p", "area"),
-        Line(x, q, "fake, q", "area"),
-        Line(x, p / (p + q), "p / (p + q)", "C2-"),
+    areas = [Line(x, p, "real, p", "area"), Line(x, q, "fake, q", "area")]
+    best_d, found = (
+        Line(x, p / (p + q), "p / (p + q)"),
         Line(x, trained, "trained", "k--"),
-    ]
+    )
     value = [
         Line(steps, values, "trained, a batch each"),
         Line(ends, [best, best], "-log 4 + 2 JS", "k--"),
         Line(ends, [-np.log(4)] * 2, "-log 4: it cannot tell", "k:"),
     ]
-    gradients = [
-        Line(logits, -saturating, "saturating"),
-        Line(logits, -non_saturating, "non-saturating"),
-    ]
+    sizes = {"saturating": -saturating, "non-saturating": -non_saturating}
+    label = {"xlabel": "logit of a fake"}
     return [
-        Panel("discriminator: probability of real", discriminator, {"xlabel": "x"}),
+        Panel("probability of being real", [*areas, best_d, found], {"xlabel": "x"}),
         Panel("value, nats", value, {"xlabel": "step"}),
-        Panel("generator's gradient, size", gradients, {"xlabel": "logit of a fake"}),
+        Panel("size of the generator's gradient", lines(logits, sizes), label),
     ]
 
 

@@ -8,8 +8,7 @@ for samples where there are no data, so it seeks one mode. Jensen-Shannon, bound
 covers near modes and gives one up once they are far; Wasserstein-2, which moves mass,
 covers. Maximum likelihood is forward KL; a VAE's posterior is fitted by reverse KL.
 
-Bishop 2006, "Pattern Recognition and Machine Learning", section 10.1.2; Minka 2005,
-"Divergence measures and message passing", section 3.
+Bishop 2006, "Pattern Recognition and Machine Learning", section 10.1.2.
 """
 
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ class Target:
         def far(x):
             return self.divergence(name, x[0], np.exp(x[1]))
 
-        fits = [optimize.minimize(far, x, method="Nelder-Mead") for x in starts]
+        fits = (optimize.minimize(far, x, method="Nelder-Mead") for x in starts)
         best = min(fits, key=lambda fit: fit.fun)
         return float(best.x[0]), float(np.exp(best.x[1])), float(best.fun)
 
@@ -93,10 +92,8 @@ def panels_of(target, fits, separations, spreads):
     data = Line(x, target.cells / np.diff(target.edges), "data", "area")
     best, axes = [data, *lines(x, curves)], {"xlabel": "x", "xlim": (-6, 6)}
     spread, label = lines(separations, spreads), {"xlabel": "separation of the modes"}
-    return [
-        Panel("best Gaussian by each", best, axes),
-        Panel("its standard deviation", spread, label),
-    ]
+    title = "its standard deviation"
+    return [Panel("best Gaussian by each", best, axes), Panel(title, spread, label)]
 
 
 def main(config):
