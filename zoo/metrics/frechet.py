@@ -19,6 +19,7 @@ from scipy import linalg
 from scipy.linalg import blas, lapack
 
 from zoo.metrics import checks
+from zoo.training.gaussians import covariance_root, trace_of_root
 
 EPSILON = np.finfo(np.float64).eps
 BLOCK = 1024  # vectors centred at once; 16 MiB for 2,048 features, more is not faster
@@ -339,10 +340,7 @@ class _Gaussian:
         """Returns `R` of shape `(rank, features)` with `R'R` the covariance."""
         if self._rows is not None:
             return self._rows
-        values, vectors = linalg.eigh(self.lower, lower=True, check_finite=False)
-        # Below this a value is rounding; its square root would be a visible error.
-        kept = values > len(values) * EPSILON * max(values[-1], 0.0)
-        return np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+        return covariance_root(self.lower)
 
 
 def _trace_of_root(a, b):
@@ -351,8 +349,7 @@ def _trace_of_root(a, b):
     if a.lower is not None and b.lower is not None:
         trace = _trace_by_cholesky(a.lower, b.lower, a.trace + b.trace)
     if trace is None:
-        product = a.root() @ b.root().T  # (rank of a, rank of b)
-        trace = linalg.svdvals(product).sum() if product.size else 0.0
+        trace = trace_of_root(a.root(), b.root())
     return float(trace)
 
 

@@ -7,6 +7,7 @@ random directions replace an assignment problem of cubic cost.
 import numpy as np
 
 from zoo.metrics import checks
+from zoo.training.transport import sorted_cost
 
 
 def sliced_wasserstein(real, fake, projections=512, order=2, seed=0):
@@ -43,16 +44,8 @@ def sliced_wasserstein(real, fake, projections=512, order=2, seed=0):
     rng = np.random.default_rng(seed)
     directions = rng.standard_normal((real.shape[1], projections))
     directions /= np.linalg.norm(directions, axis=0)
-    # Row of each set, and length, of every piece on which both quantile functions are
-    # constant; in units of 1 / (count * other_count), so that the steps are integers.
-    m, n = len(real), len(fake)
-    steps = np.union1d(np.arange(m + 1) * n, np.arange(n + 1) * m)
-    starts, lengths = steps[:-1], np.diff(steps) / (m * n)
     total = 0.0
     for first in range(0, projections, 64):
         part = directions[:, first : first + 64]
-        # (pieces, 64): along a direction the k-th smallest goes to the k-th smallest
-        gaps = np.sort(real @ part, axis=0)[starts // n]
-        gaps -= np.sort(fake @ part, axis=0)[starts // m]
-        total += (lengths @ np.abs(gaps) ** order).sum()
+        total += sorted_cost(real @ part, fake @ part, order).sum()
     return float((total / projections) ** (1.0 / order))
