@@ -26,7 +26,7 @@ ALLOWED = {
     "deploy": {"training", "system"},
     "experiment": {"metrics", "deploy", "text", "training", "data", "system"},
     "recipes": {"models", "networks", "text", "training", "data", "metrics"}
-    | {"experiment", "system"},
+    | {"experiment", "deploy", "system"},
     "cli": {"recipes", "experiment", "deploy", "metrics", "training", "data", "system"},
 }
 #: Recipes of models that have none of their own name.
