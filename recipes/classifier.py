@@ -119,7 +119,7 @@ def score(model, config, data):
 
 def examples(model, config, data):
     """Returns real inputs for `zoo.deploy.export`: test images."""
-    return {"images": images.to_unit_range(data.test[0][:100])}
+    return {"images": images.to_unit_range(data.test[0][:400])}
 
 
 PROTOCOL = (

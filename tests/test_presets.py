@@ -117,7 +117,7 @@ def test_a_cards_command_gives_its_settings(name):
 def test_every_file_of_every_preset_is_packaged():
     settings = configparser.ConfigParser()
     settings.read(Path(__file__).parents[1] / "setup.cfg")
-    patterns = settings["options.package_data"]["saved_models"].split(", ")
+    patterns = settings["options.package_data"]["zoo.saved_models"].split(", ")
     packaged = set()
     for pattern in patterns:
         packaged.update(glob.glob(pattern, root_dir=presets.SHELF, recursive=True))

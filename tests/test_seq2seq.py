@@ -15,7 +15,8 @@ from zoo.deploy import export
 from zoo.networks.recurrent import Recurrent
 from zoo.seq2seq import Seq2Seq
 from zoo.text.endpoints import DEVICE_LENGTH
-from zoo.text.vocabulary import PADDING, START, Vocabulary, padded
+from zoo.text.translation import MAX_SOURCE
+from zoo.text.vocabulary import END, PADDING, START, Vocabulary, padded
 from zoo.training.optimizers import FusedAdam
 from zoo.training.teaching import Teaching
 
@@ -390,9 +391,58 @@ def test_n_best_are_different_and_in_order(trained):
     assert found[0].text == "dcba"
 
 
-def test_empty_sentences_and_foreign_letters_are_translated(trained):
-    found = trained.translate(["", "\N{GRINNING FACE}", "abc"], beam=3)
-    assert len(found) == 3 and found[2] == "cba"
+def test_empty_sentences_stay_empty(trained):
+    """Nothing became "1971-01-06"."""
+    found = trained.hypotheses(["", " ", "\N{GRINNING FACE}", "abc"], beam=3)
+    assert found[0] == found[1] == [("", 0.0)]
+    assert found[2][0].score < 0 and found[3][0].text == "cba"
+    assert trained.translate([""]) == [""]
+    (drawn,) = trained.imagine([""], seed=0)
+    assert drawn == ("", 0.0)
+    assert trained.translate([]) == []
+
+
+def test_texts_that_are_too_long_are_left_out(trained):
+    long = "a" * MAX_SOURCE  # and the end
+    with pytest.warns(UserWarning, match="1 of 3 texts have more than 256 tokens"):
+        found = trained.hypotheses([long, "abc", long[1:]])
+    assert found[0] == [("", -np.inf)]
+    assert found[1][0].text == "cba" and np.isfinite(found[2][0].score)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert trained.translate(["abc", ""]) == ["cba", ""]
+
+
+def test_a_server_does_not_wait_for_what_it_does_not_translate(trained, monkeypatch):
+    """Ten thousand letters took seven seconds, and everybody in their batch with them.
+
+    Counted in steps of the encoder, for no time is certain.
+    """
+    (function, specs) = trained.export_signatures()["translate"]
+    times, encode = [], Seq2Seq.encode
+
+    def counting(self, source, **options):
+        tf.py_function(lambda n: times.append(int(n)), [tf.shape(source)[1]], [])
+        return encode(self, source, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Seq2Seq, "encode", counting)
+        graph = tf.function(function, input_signature=specs)
+        sentences = ["", "abc", "a" * 10_000, "ab", " ", "a" * MAX_SOURCE]
+        found = graph(sentences=tf.constant(sentences))
+    assert times == [4]  # "abc" and the end
+    texts = [text.decode() for text in found["translations"].numpy()]
+    assert texts == ["", "cba", "", "ba", "", ""]
+    scores = found["scores"].numpy()
+    np.testing.assert_array_equal(scores[[0, 4]], 0.0)
+    np.testing.assert_array_equal(scores[[2, 5]], -np.inf)
+    expected = trained.hypotheses(["abc", "ab"], beam=5)
+    np.testing.assert_allclose(
+        scores[[1, 3]], [best.score for best, *_ in expected], atol=1e-5
+    )
+    for nothing in ([], [""], ["", "a" * 10_000]):
+        found = function(sentences=tf.constant(nothing, tf.string))
+        assert found["translations"].numpy().tolist() == [b""] * len(nothing)
 
 
 def test_a_single_string_is_refused(trained):
@@ -482,6 +532,9 @@ def test_exported_files_write_the_same_sentences(trained, tmp_path):
 
     run = export.interpreter(tmp_path / "model_float32.tflite")
     beam = run.get_signature_runner("beam")
+    for ids in ([END], [PADDING]):
+        empty = np.array([ids + [PADDING] * (DEVICE_LENGTH - 1)], "int32")
+        assert LETTERS.decode(beam(source=empty)["tokens"]) == [""]
     found = [beam(source=source[i : i + 1])["tokens"][0] for i in range(40)]
     assert LETTERS.decode(found) == trained.translate(sentences, beam=5)
     for side in ("source", "target"):

@@ -32,6 +32,7 @@ from keras import layers
 
 from zoo.networks.dcgan import DCGAN, check_networks
 from zoo.training.adversarial import FromNoise, discriminator_accuracy
+from zoo.training.inputs import one_hot
 from zoo.training.losses import ADVERSARIAL_LOSSES
 from zoo.training.model import policy_of
 from zoo.training.registry import Settings, check_counts, register
@@ -360,6 +361,10 @@ class CGAN(FromNoise):
             return {"images": self((latents, conditions))}
 
         return {"generate": (generate, specs)}
+
+    def export_inputs(self):
+        """Returns how inputs that need no data are distributed; classes are even."""
+        return super().export_inputs() | {"conditions": one_hot}
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""

@@ -21,7 +21,7 @@ from keras import layers
 from zoo.networks.recurrent import Decoder, Encoder, Recurrent
 from zoo.text import endpoints
 from zoo.text.decoding import IMPOSSIBLE
-from zoo.text.translation import Translator
+from zoo.text.translation import MAX_SOURCE, Translator
 from zoo.text.vocabulary import PADDING, START, Vocabulary
 from zoo.training.model import Model, policy_of
 from zoo.training.noise import next_seed, uniform
@@ -340,10 +340,12 @@ class Seq2Seq(Translator, Model):
     def export_signatures(self):
         """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`.
 
-        `translate` takes and returns strings; `encode` and `decode_step` are its parts,
-        for a search of one's own.
+        `translate` takes and returns strings, of up to `MAX_SOURCE` tokens; `encode`
+        and `decode_step` are its parts, for a search of one's own.
         """
-        return endpoints.served(self) | endpoints.steps(self, None, None, None)
+        return endpoints.served(self, MAX_SOURCE) | endpoints.steps(
+            self, None, None, None
+        )
 
     def device_signatures(self):
         """Returns the endpoints of the LiteRT files, of fixed sizes.

@@ -15,6 +15,17 @@ import shutil
 from pathlib import Path
 
 
+def folder_of(name):
+    """Returns the folder of recipes or presets: in the package as installed, or beside.
+
+    In the repository, `recipes` and `saved_models` stand next to `zoo`; an installation
+    has them inside it, so that `zoo` is the only name it takes.
+    """
+    package = Path(__file__).resolve().parent
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
 @contextlib.contextmanager
 def whole(path):
     """Yields a path to write a file or a folder at, renamed to `path` on success.

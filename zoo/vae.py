@@ -171,11 +171,8 @@ class VAE(Model):
         if sampler is not None:
             sampler.set_params(random_state=int(rng.integers(2**31)))
             return self.decode(sampler.sample(count)[0].astype("float32"))
-        # The prior's component is picked by `uniform`, the place in it by `noise`.
-        noise = temperature * rng.standard_normal((count, self.latent_dim))
-        uniform = rng.random(count)
-        drawn = (tf.cast(some, tf.float32) for some in (noise, uniform))
-        return self.decode(self.prior.codes(*drawn, self.encode))
+        shape = count, self.latent_dim
+        return self.decode(self.prior.sample(rng, shape, self.encode, temperature))
 
     def fit_sampler(self, images, components=10, seed=0):
         """Fits a Gaussian mixture to the codes of images, as a sampler for `sample`.
@@ -358,9 +355,8 @@ class VAE(Model):
         """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`.
 
         No endpoint draws random numbers: noise is the caller's to provide, so an
-        exported model can be compared with this one value for value. Under the
-        standard normal prior, `decode` of such noise is a sample; a learned prior
-        adds `sample`, which maps noise to codes first.
+        exported model can be compared value for value. Under the standard normal prior
+        `decode` of it is a sample; a learned one adds `sample`, from noise to codes.
         """
 
         def spec(name, *shape):
@@ -383,6 +379,10 @@ class VAE(Model):
         if self.prior.components > 1:
             signatures["sample"] = (sample, [noise, spec("uniform")])
         return signatures
+
+    def export_inputs(self):
+        """Returns how inputs that need no data are distributed; codes as the prior."""
+        return {} if self.deterministic else self.prior.export_inputs(self.encode)
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""

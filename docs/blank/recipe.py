@@ -67,7 +67,7 @@ PROTOCOL = (
 
 def examples(model, config, data):
     """Returns real inputs by name, for `zoo.deploy.export` to compare files on."""
-    return {"images": images.to_unit_range(data.test[0][:100])}
+    return {"images": images.to_unit_range(data.test[0][:400])}
 
 
 def pictures(model, config, data, directory):

@@ -191,7 +191,7 @@ def export(
     try:
         examples = recipe.examples(model, config, recipe.load(config))
     except (ValueError, OSError):
-        print(f"{config.data} is not at hand: files are compared on random inputs.")
+        print(f"{config.data} is not at hand: noise stands for it.")
         examples = {}
     artifacts = exporter.export(model, directory, examples, formats, version)
     print(exporter.describe(artifacts, formats))

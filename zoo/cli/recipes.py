@@ -2,18 +2,18 @@
 
 import ast
 import dataclasses
-import importlib
+import importlib.util
 import os
 import pkgutil
+import sys
 import types
 from pathlib import Path
 from typing import NamedTuple
 
 import tyro
 
-import recipes
 from zoo.deploy import presets
-from zoo.system import read_json, silence
+from zoo.system import folder_of, read_json, silence
 
 
 class WrongUse(ValueError):
@@ -42,8 +42,9 @@ class Trained(NamedTuple):
 def catalog() -> dict[str, str]:
     """Returns `{recipe name: first line of its docstring}`, importing none."""
     found = {}
-    for module in pkgutil.iter_modules(recipes.__path__):
-        source = Path(recipes.__path__[0], f"{module.name}.py").read_text("utf-8")
+    folder = folder_of("recipes")
+    for module in pkgutil.iter_modules([str(folder)]):
+        source = (folder / f"{module.name}.py").read_text("utf-8")
         found[module.name] = ast.get_docstring(ast.parse(source)).splitlines()[0]
     return found
 
@@ -96,7 +97,26 @@ def import_recipe(name: str):
     """Imports a recipe, and with it TensorFlow, without its start-up notes."""
     silent_start()
     with silence():
-        return importlib.import_module(f"recipes.{name}")
+        return importlib.import_module(f"{recipes_package()}.{name}")
+
+
+def recipes_package():
+    """Returns the name to import the zoo's recipes by, whatever else is called so.
+
+    In the repository it is `recipes`, unless a user's own folder of that name comes
+    first; there and in an installation, `zoo.recipes`.
+    """
+    start = folder_of("recipes") / "__init__.py"
+    found = importlib.util.find_spec("recipes")
+    if found is not None and found.origin == str(start):
+        return "recipes"
+    if "zoo.recipes" not in sys.modules:
+        spec = importlib.util.spec_from_file_location(
+            "zoo.recipes", start, submodule_search_locations=[str(start.parent)]
+        )
+        module = sys.modules["zoo.recipes"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return "zoo.recipes"
 
 
 def silent_start():

@@ -4,10 +4,12 @@ A model says *what* can be exported by its method `export_signatures()`:
 
     {endpoint name: (function of tensors -> dict of tensors, [tf.TensorSpec, ...])}
 
-What LiteRT cannot do so, because sizes must be fixed or there are strings, a model
-gives in another form by `device_signatures()`, and the files that a program on the
-device needs beside by `export_assets() -> {file name: function that writes a path}`.
-This module knows *how*. Nothing here names a model, and no model names a format.
+and how those inputs are distributed that need no data, such as noise, by
+`export_inputs() -> {input name: function of (generator, shape)}`. What LiteRT cannot
+do so, because sizes must be fixed or there are strings, a model gives in another form
+by `device_signatures()`, and the files that a program on the device needs beside by
+`export_assets() -> {file name: function that writes a path}`. This module knows *how*.
+Nothing here names a model, and no model names a format.
 """
 
 import dataclasses
@@ -17,13 +19,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from zoo.deploy.inputs import FEWEST, cases
 from zoo.system import silence, size, whole
 from zoo.training.saved_model import write_saved_model
 
 #: Largest difference from the model that a format may show, as a share of the largest
 #: value of that output. float32 leaves room for a different order of summation alone.
 #: Of a rounded model that loops it is reported only: one gate of a recurrent network
-#: that falls to the other side makes another state. So is the agreement of its words.
+#: that falls to the other side makes another state.
 TOLERANCES = {
     "saved_model": 1e-5,
     "float32": 1e-4,
@@ -42,6 +45,12 @@ RMS_TOLERANCES = {
     "dynamic": 2e-2,
     "int8": 5e-2,
 }
+
+
+#: The share of rows that a rounded file must answer with the model's own whole numbers
+#: and strings. A search among rounded probabilities often finds another sentence, as
+#: good as the model's; where it hardly ever finds the same, something is broken.
+LEAST_AGREEMENT = 0.25
 
 
 LITERT_FORMATS = ("float32", "float16", "dynamic", "int8")
@@ -64,9 +73,11 @@ class Artifact:
             value.
         rms: Root-mean-square difference, as the same share.
         agreement: Share of the rows whose whole numbers and strings are the model's;
-            1 if there are none. float32 leaves no room here; a search among rounded
-            probabilities may well find another sentence.
+            1 if there are none. float32 leaves no room here.
         bytes: Size on disk.
+        rows: Different rows of inputs that this was measured on.
+        stand_ins: Names of the inputs that were neither given nor could be drawn as
+            they are distributed, so that noise stood for them.
     """
 
     path: Path
@@ -76,6 +87,8 @@ class Artifact:
     rms: float
     agreement: float
     bytes: int
+    rows: int = 0
+    stand_ins: tuple = ()
 
     def within_tolerance(self, loops=False):
         """Whether the differences are finite and small enough for the format.
@@ -88,7 +101,7 @@ class Artifact:
         return (
             self.largest <= largest
             and self.rms <= RMS_TOLERANCES[self.format]
-            and (rounded or self.agreement == 1.0)
+            and self.agreement >= (LEAST_AGREEMENT if rounded else 1.0)
         )
 
 
@@ -102,22 +115,26 @@ def export(model, directory, examples=None, formats=None, version=1, strict=None
     Args:
         model: A built model with `export_signatures()`.
         directory: Where to write; made if missing.
-        examples: `{input name: array}` of real inputs, 8 rows or more: what the files
-            are compared on, and what int8 takes its value ranges from. Inputs left
-            out are drawn: numbers uniformly from [0, 1), whole ones from 0 to 3.
+        examples: `{input name: array}` of real inputs, 8 rows or more, better 400: up
+            to 200 are what the files are compared on, and as many others what int8
+            takes its value ranges from. Inputs left out are drawn as the model's
+            `export_inputs` says. For any other, such as images, noise from [0, 1) and
+            whole numbers from 0 to 3 stand in; int8 is not to be had of these.
         formats: Any of `LITERT_FORMATS`; by default all the model can have, which is
             `LOOP_FORMATS` if it loops.
         version: Folder name of the SavedModel, a whole number.
         strict: Whether a rounded format that is too far from the model is an error, as
             it is by default if `formats` names it; otherwise it is left out. Sharp
             edges in a generator's images are where "dynamic" and "int8" may fail.
-            Formats unfit for a model that loops are left out likewise.
+            Formats unfit for a model that loops are left out likewise, and int8
+            without real inputs.
 
     Returns:
         List of `Artifact`, one for each file and endpoint.
 
     Raises:
-        ValueError: If a format is unknown or unfit for a model that loops, or a file
+        ValueError: If a format is unknown or unfit for a model that loops, int8 is
+            named for one whose inputs must be real and are not given, or a file
             cannot be converted without operations foreign to LiteRT, does not run, or
             differs from the model by more than its format's tolerance. Then nothing is
             written.
@@ -155,28 +172,53 @@ def export(model, directory, examples=None, formats=None, version=1, strict=None
         if formats is None:
             formats = LITERT_FORMATS
         formats = [format for format in formats if format not in unfit]
+        inputs = {
+            (name, signatures is served): cases(
+                specs,
+                examples or {},
+                getattr(model, "export_inputs", dict)(),
+                calibrate="int8" in formats,
+            )
+            for signatures in (served, on_device)
+            for name, (_, specs) in signatures.items()
+        }
+        lacking = [
+            name
+            for name in on_device
+            if not inputs[name, on_device is served].calibrating
+        ]
+        if "int8" in formats and lacking:
+            if strict:
+                names = inputs[lacking[0], on_device is served].stand_ins
+                raise ValueError(
+                    "int8 takes the range of every value from real inputs, "
+                    f"{FEWEST} rows or more. Give `examples` of "
+                    f"{', '.join(names) or 'more rows'}, or leave int8 out of "
+                    "`formats`."
+                )
+            formats.remove("int8")
         jobs = [(saved_model, "saved_model", served)]
         jobs += [(beside / f"model_{f}.tflite", f, on_device) for f in formats]
 
-        artifacts, cases, expected = [], {}, {}
+        artifacts, expected = [], {}
         for path, format, signatures in jobs:
-            for name, (function, specs) in signatures.items():
+            for name, (function, _) in signatures.items():
                 key = name, signatures is served
-                if key not in cases:
-                    cases[key] = _inputs(specs, examples or {})
+                if key not in expected:
                     # A loop that runs eagerly takes minutes.
                     model_itself = tf.function(function) if loops else function
-                    expected[key] = _run(model_itself, cases[key])
-            here = {name: cases[name, signatures is served] for name in signatures}
+                    expected[key] = _run(model_itself, inputs[key].compared)
+            here = {name: inputs[name, signatures is served] for name in signatures}
             if format == "saved_model":
                 runner = tf.saved_model.load(str(path)).signatures.__getitem__
             else:
-                path.write_bytes(convert(convertible, here, format, loops))
+                ranges = {name: some.calibrating for name, some in here.items()}
+                path.write_bytes(convert(convertible, ranges, format, loops))
                 runner = interpreter(path).get_signature_runner
-            for name, batches in here.items():
+            for name, some in here.items():
                 try:
                     with silence():
-                        actual = _run(runner(name), batches)
+                        actual = _run(runner(name), some.compared)
                 except RuntimeError as error:
                     raise ValueError(
                         f"Not exported: {path.name} converts, but its endpoint {name} "
@@ -191,6 +233,8 @@ def export(model, directory, examples=None, formats=None, version=1, strict=None
                         *difference(wanted, actual),
                         agreement(wanted, actual),
                         size(path),
+                        some.rows,
+                        some.stand_ins,
                     )
                 )
         wrong = [a for a in artifacts if not a.within_tolerance(loops)]
@@ -213,13 +257,13 @@ def export(model, directory, examples=None, formats=None, version=1, strict=None
     return artifacts
 
 
-def convert(saved_model, cases, format, loops=False):
+def convert(saved_model, calibrating, format, loops=False):
     """Converts a SavedModel's endpoints into one LiteRT file.
 
     Args:
         saved_model: Folder of the SavedModel.
-        cases: `{endpoint: [{input name: array}, ...]}`; int8 takes value ranges from
-            it.
+        calibrating: `{endpoint: [{input name: array}, ...]}`; int8 takes value ranges
+            from it.
         format: One of `LITERT_FORMATS`.
         loops: Whether any endpoint loops.
 
@@ -230,7 +274,7 @@ def convert(saved_model, cases, format, loops=False):
         ValueError: If the graph needs operations that plain LiteRT lacks.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(
-        str(saved_model), signature_keys=list(cases)
+        str(saved_model), signature_keys=list(calibrating)
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     by_cast = format == "float16" and loops
@@ -242,7 +286,7 @@ def convert(saved_model, cases, format, loops=False):
         # Inputs and outputs stay float32: the file is a drop-in for the others.
         converter.representative_dataset = lambda: (
             (name, {key: value[i : i + 1] for key, value in inputs.items()})
-            for name, batches in cases.items()
+            for name, batches in calibrating.items()
             for inputs in batches
             for i in range(len(next(iter(inputs.values()))))
         )
@@ -291,8 +335,11 @@ def difference(expected, actual):
     for name, wanted in expected.items():
         if _discrete(wanted):
             continue
-        gap = actual[name].astype("float64") - wanted
-        scale = max(np.abs(wanted).max(), np.finfo("float32").tiny)
+        found = actual[name].astype("float64")
+        with np.errstate(invalid="ignore"):  # infinities of one sign are the same
+            gap = np.where(found == wanted, 0.0, found - wanted)
+        finite = np.abs(wanted[np.isfinite(wanted)])
+        scale = np.max(finite, initial=np.finfo("float32").tiny)
         largest.append(np.abs(gap).max() / scale)
         rms.append(np.sqrt(np.mean(np.square(gap))) / scale)
     return float(np.max(largest)), float(np.max(rms))
@@ -316,19 +363,29 @@ def describe(artifacts, formats=None):
         formats: What it was asked for.
     """
     lines = [
-        f"  {_label(a):22} {a.endpoint:11} {a.bytes / 2**20:6.2f} MiB   "
-        f"largest difference {a.largest:.1e}, rms {a.rms:.1e}"
-        + (f", {a.agreement:.0%} of rows the same" if a.agreement < 1 else "")
+        f"  {_label(a):22} {a.endpoint:11} {a.bytes / 2**20:6.2f} MiB   " + _compared(a)
         for a in artifacts
     ]
     made = {artifact.format for artifact in artifacts}
     left_out = [f for f in formats or LITERT_FORMATS if f not in made]
     if left_out:
         lines.append(
-            f"  not written: {', '.join(left_out)} (too far from the model, or unfit "
-            "for its loops)"
+            f"  not written: {', '.join(left_out)} (too far from the model, unfit for "
+            "its loops or, int8, without real inputs)"
         )
     return "\n".join(lines)
+
+
+def _compared(artifact):
+    """Returns in words how far an artifact is from the model, and on what."""
+    words = f"largest difference {artifact.largest:.1e}, rms {artifact.rms:.1e}"
+    if artifact.agreement < 1:
+        same = f"{artifact.agreement:.0%} of rows the same"
+        # Whole numbers alone have no difference, and a 0 would seem to say something.
+        words = f"{words}, {same}" if artifact.largest else same
+    if artifact.stand_ins:
+        words += f" (noise for {', '.join(artifact.stand_ins)})"
+    return words
 
 
 def _label(artifact):
@@ -347,36 +404,3 @@ def _run(function, batches):
         name: np.concatenate([np.asarray(output[name]) for output in outputs])
         for name in outputs[0]
     }
-
-
-def _inputs(specs, examples, rows=32):
-    """Returns batches, `{input name: array}` each, for one endpoint.
-
-    An endpoint that takes any number of rows gets one batch of `rows` at most, one of
-    fixed sizes as many batches as the examples fill, or `rows` if there are none.
-    """
-    rng = np.random.default_rng(0)
-    fixed = specs[0].shape[0]
-    given = [len(examples[s.name]) for s in specs if s.name in examples]
-    if fixed:
-        sizes = [spec.shape[0] for spec in specs]
-        count = max(1, min(given, default=rows) // max(sizes))
-    else:
-        sizes, count = [min([rows, *given])] * len(specs), 1
-    inputs = {}
-    for spec, each in zip(specs, sizes, strict=True):
-        shape = [count * each, *(each if n is None else n for n in spec.shape[1:])]
-        if spec.name in examples:
-            value = np.asarray(examples[spec.name])
-            value = value[np.arange(count * each) % len(value)]  # few are repeated
-        elif spec.dtype == tf.string:
-            value = np.array([f"example {index}" for index in range(each)])
-        elif spec.dtype.is_integer:
-            value = rng.integers(4, size=shape)
-        else:
-            value = rng.random(shape)
-        value = value.astype(spec.dtype.as_numpy_dtype)
-        inputs[spec.name] = value.reshape(count, each, *value.shape[1:])
-    return [
-        {name: value[index] for name, value in inputs.items()} for index in range(count)
-    ]

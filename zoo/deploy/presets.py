@@ -8,16 +8,16 @@ One preset is one folder:
       model_float16.tflite     LiteRT, half the size; float32 of a model that loops
       model_dynamic.tflite     LiteRT, a quarter of the size
       card.json                what it is, what it was made of and how good it is
+      README.md                the same as the page of a hub, see `zoo.deploy.hub`
 """
 
 import difflib
 import re
-from importlib import resources
 from pathlib import Path
 
-from zoo.system import read_json, sha256, size, whole, write_json
+from zoo.system import folder_of, read_json, sha256, size, whole, write_json
 
-SHELF = Path(str(resources.files("saved_models")))
+SHELF = folder_of("saved_models")
 
 
 def names(shelf=SHELF):
@@ -40,10 +40,11 @@ def load(name, shelf=SHELF):
     """Returns the trained model, ready to run; `compile` it to train further.
 
     Args:
-        name: As listed by `names()`.
+        name: As listed by `names()`, or `hf://OWNER/NAME` of the Hugging Face hub.
         shelf: Directory of presets.
 
     Raises:
+        ImportError: If `huggingface-hub` is missing for one from there.
         ValueError: If there is no such preset, or a file of it is missing or not the
             one its card was written for.
 
@@ -53,6 +54,11 @@ def load(name, shelf=SHELF):
     """
     from zoo.training.loading import load_model
 
+    if name.startswith("hf://"):
+        from zoo.deploy import hub
+
+        folder = hub.fetch(name)
+        name, shelf = folder.name, folder.parent
     verify(name, shelf)
     return load_model(Path(shelf) / name / "model.keras")
 
@@ -91,7 +97,7 @@ def save(model, name, shelf, examples, **facts):
         ValueError: If the name has other characters than small letters, digits and _,
             or if an exported file is too far from the model.
     """
-    from zoo.deploy import export
+    from zoo.deploy import export, hub
 
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise ValueError(
@@ -106,27 +112,27 @@ def save(model, name, shelf, examples, **facts):
         formats = getattr(model, "preset_formats", ("float16", "dynamic"))
         artifacts = export.export(bare, beside, examples, formats, strict=False)
         files = sorted(p for p in beside.rglob("*") if p.is_file())
-        write_json(
-            beside / "card.json",
-            {
-                "name": name,
-                **facts,
-                "module": type(model).__module__,
-                "parameters": model.count_params(),
-                "bytes": size(beside),
-                "exports": [
-                    {
-                        "file": a.path.name,
-                        "endpoint": a.endpoint,
-                        "largest_difference": float(f"{a.largest:.2g}"),
-                        "rms_difference": float(f"{a.rms:.2g}"),
-                        "agreement": round(a.agreement, 4),
-                    }
-                    for a in artifacts
-                ],
-                "files": {str(p.relative_to(beside)): sha256(p) for p in files},
-            },
-        )
+        facts = {
+            "name": name,
+            **facts,
+            "module": type(model).__module__,
+            "parameters": model.count_params(),
+            "bytes": size(beside),
+            "exports": [
+                {
+                    "file": a.path.name,
+                    "endpoint": a.endpoint,
+                    "largest_difference": float(f"{a.largest:.2g}"),
+                    "rms_difference": float(f"{a.rms:.2g}"),
+                    "agreement": round(a.agreement, 4),
+                    "rows": a.rows,
+                }
+                for a in artifacts
+            ],
+            "files": {str(p.relative_to(beside)): sha256(p) for p in files},
+        }
+        write_json(beside / "card.json", facts)
+        (beside / "README.md").write_text(hub.model_card(facts), "utf-8")
     return folder
 
 

@@ -49,7 +49,7 @@ def play(run, data, build, *, batch_size, sample, labelled=False):
     )
 
 
-def noise(model, count=100):
+def noise(model, count=400):
     """Returns standard normal latents, real inputs of a generator's export.
 
     Args:

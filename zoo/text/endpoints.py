@@ -4,7 +4,10 @@ A server takes and returns strings; a device, where sizes are fixed and strings 
 to be had, takes token ids. Both also get the parts, for a search of their own.
 """
 
+import numpy as np
 import tensorflow as tf
+
+from zoo.text.vocabulary import END, PADDING
 
 #: Tokens of a sentence on a device, where sizes are fixed: in the source and after.
 DEVICE_LENGTH = 64
@@ -12,20 +15,33 @@ DEVICE_LENGTH = 64
 DEVICE_BEAM = 5
 
 
-def served(translator):
+def served(translator, longest):
     """Returns the endpoint of a server: `translate`, from strings to strings.
 
-    By a beam of 5 and a length penalty of 0.6, whatever a recipe measures with.
+    By a beam of 5 and a length penalty of 0.6, whatever a recipe measures with. An
+    empty sentence stays empty, with score 0; one of more tokens than `longest` is left
+    out, with an empty translation and score -inf, and the others do not wait for it.
 
     Args:
         translator: A `zoo.text.translation.Translator`.
+        longest: Tokens, the end included, up to which a sentence is translated.
     """
 
     def translate(sentences):
         source = translator.source_vocabulary.encode_tf(sentences)  # (batch, time)
-        found = translator.search(source, beam=5)
-        texts = translator.target_vocabulary.decode_tf(found.tokens[:, 0])
-        return {"translations": texts, "scores": found.scores[:, 0]}  # (batch,) each
+        lengths = tf.reduce_sum(tf.cast(source != PADDING, tf.int32), axis=1)
+        empty = lengths <= 1  # nothing but the end
+        kept = ~empty & (lengths <= longest)  # (batch,)
+        rows = tf.boolean_mask(source, kept)  # (kept, time)
+        most = tf.reduce_max(tf.where(kept, lengths, 1))  # no time for what is left out
+        found = translator.search(rows[:, :most], beam=5)
+        texts = translator.target_vocabulary.decode_tf(found.tokens[:, 0])  # (kept,)
+        # Back to their places; the others look behind the last.
+        count = tf.size(texts)
+        place = tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, count)
+        texts = tf.gather(tf.concat([texts, [""]], 0), place)  # (batch,)
+        scores = tf.gather(tf.concat([found.scores[:, 0], [-np.inf]], 0), place)
+        return {"translations": texts, "scores": tf.where(empty, 0.0, scores)}
 
     sentences = tf.TensorSpec((None,), tf.string, name="sentences")
     return {"translate": (translate, [sentences])}
@@ -34,6 +50,8 @@ def served(translator):
 def on_device(translator):
     """Returns the endpoints of a device, `greedy` and `beam`: one sentence at a time.
 
+    Of an empty sentence they make an empty one.
+
     Args:
         translator: A `zoo.text.translation.Translator`.
     """
@@ -41,7 +59,11 @@ def on_device(translator):
 
     def search(source, beam):
         found = translator.search(source, beam=beam, max_length=DEVICE_LENGTH)
-        return {"tokens": found.tokens[:, 0]}  # (1, DEVICE_LENGTH)
+        first = source[:, :1]  # (1, 1)
+        empty = (first == END) | (first == PADDING)
+        nothing = tf.constant([[END] + [PADDING] * (DEVICE_LENGTH - 1)])
+        # (1, DEVICE_LENGTH)
+        return {"tokens": tf.where(empty, nothing, found.tokens[:, 0])}
 
     return {
         "greedy": (lambda source: search(source, 1), [source]),

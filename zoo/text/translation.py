@@ -6,6 +6,7 @@ program without the zoo gets of them in `zoo.text.endpoints`.
 """
 
 import functools
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,13 @@ import tensorflow as tf
 from zoo.text import decoding
 from zoo.text.beam import beam_search, coverage_penalty
 from zoo.text.vocabulary import END, START, padded
+from zoo.training.inputs import token_ids
 
 #: Tokens after which a translation is cut, unless another number is asked for.
 MAX_LENGTH = 128
+#: Tokens, the end included, up to which a text is translated. One that is longer would
+#: keep a whole batch waiting, and none was in training: it is no sentence.
+MAX_SOURCE = 256
 #: What a search takes.
 IDS = tf.TensorSpec((None, None), tf.int32, name="source")
 
@@ -116,6 +121,8 @@ class Translator:
         """Translates sentences, each into its best few translations.
 
         Sentences of about one length share a batch; results come in the order given.
+        An empty sentence stays empty, with score 0. One of more than `MAX_SOURCE`
+        tokens is left out, with a warning: its translation is empty, its score -inf.
 
         Args:
             sentences: List of strings.
@@ -142,7 +149,7 @@ class Translator:
         return self._by_batches(sentences, batch_size, lambda ids: graph(ids, *numbers))
 
     def translate(self, sentences, beam=1, **options):
-        """Translates sentences.
+        """Translates sentences, but for those that are empty or too long.
 
         Args:
             sentences: List of strings.
@@ -150,7 +157,7 @@ class Translator:
             **options: Of `hypotheses`.
 
         Returns:
-            List of strings.
+            List of strings; empty where `hypotheses` finds nothing to translate.
 
         Example:
             model.translate(["3 March 2024"], beam=5)  # ["2024-03-03"]
@@ -244,6 +251,13 @@ class Translator:
             found.append((np.stack(rows), *pieces))
         return found
 
+    def export_inputs(self):
+        """Returns how inputs that need no data are distributed: ids of pieces."""
+        return {
+            "source": token_ids(self.source_vocabulary),
+            "tokens": token_ids(self.target_vocabulary),
+        }
+
     def _check_search(self, beam, alpha, beta, max_length):
         """Returns whether a search adds up attention; refuses a wrong number."""
         if beam < 1 or alpha < 0 or beta < 0:
@@ -327,9 +341,18 @@ class Translator:
     def _by_batches(self, sentences, batch_size, search):
         """Returns a list of `Translation` for each sentence."""
         ids = self.source_vocabulary.encode(sentences)
-        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        found = [None] * len(ids)
-        for start in range(0, len(ids), batch_size):
+        lengths = [len(some) for some in ids]  # the end included: 1 of an empty one
+        found = [[Translation("", 0.0 if n == 1 else -np.inf)] for n in lengths]
+        kept = [row for row, n in enumerate(lengths) if 1 < n <= MAX_SOURCE]
+        order = sorted(kept, key=lambda row: lengths[row])
+        long = sum(n > MAX_SOURCE for n in lengths)
+        if long:
+            warnings.warn(
+                f"{long} of {len(ids)} texts have more than {MAX_SOURCE} tokens and "
+                "are not translated. Split them into sentences.",
+                stacklevel=4,
+            )
+        for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             # (batch, n_best, max_length) and (batch, n_best)
             tokens, scores = search(padded([ids[row] for row in rows]))

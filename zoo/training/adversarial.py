@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.training import inputs
 from zoo.training.average import Average
 from zoo.training.model import Model, policy_of
 from zoo.training.noise import normal
@@ -263,6 +264,10 @@ class FromNoise(AdversarialModel):
         """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`."""
         latents = tf.TensorSpec((None, self.latent_dim), tf.float32, name="latents")
         return {"generate": (lambda latents: {"images": self(latents)}, [latents])}
+
+    def export_inputs(self):
+        """Returns how inputs that need no data are distributed: noise is normal."""
+        return {"latents": inputs.normal}
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""

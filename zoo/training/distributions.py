@@ -5,11 +5,13 @@ distribution that codes are drawn from. Both are layers, because both can have w
 to learn, and both are interchangeable arguments of a model.
 """
 
+import functools
 import math
 
 import keras
 import tensorflow as tf
 
+from zoo.training import inputs
 from zoo.training.densities import (
     bernoulli_nll,
     gaussian_nll,
@@ -158,6 +160,24 @@ class Prior(keras.layers.Layer):
         )  # (count,)
         spread = tf.exp(0.5 * tf.gather(log_variances, chosen))
         return tf.gather(means, chosen) + spread * noise
+
+    def sample(self, rng, shape, encode, temperature=1.0):
+        """Samples codes of a shape `(count, latent_dim)` by NumPy's generator.
+
+        Args:
+            rng: A `numpy.random.Generator`.
+            shape: Of the codes.
+            encode: The model's encoder.
+            temperature: Factor on the standard deviation around a component's mean.
+        """
+        noise = temperature * rng.standard_normal(shape)
+        parts = (tf.cast(part, tf.float32) for part in (noise, rng.random(shape[0])))
+        return self.codes(*parts, encode)
+
+    def export_inputs(self, encode):
+        """Returns how codes and what `codes` makes them of are distributed."""
+        sample = functools.partial(self.sample, encode=encode)
+        return {"codes": sample, "noise": inputs.normal, "uniform": inputs.uniform}
 
 
 @register

@@ -74,6 +74,15 @@ class Model(keras.Model):
         finally:
             self.compiled = False
 
+    def export_inputs(self):
+        """Returns how the inputs of `export_signatures` are distributed.
+
+        `{input name: function of (generator, shape)}`, see `zoo.training.inputs`, for
+        those that need no data, such as noise. Only real ones can stand for any other,
+        such as images.
+        """
+        return {}
+
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Writes the SavedModel whose endpoints `export_signatures` returns.
 
