@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.contract import ModelContract
+from tests.contract import ModelContract, Variant
 from tests.test_gan import blobs
 from zoo.cgan import CGAN, Concatenation, Projection
 from zoo.networks.dcgan import DCGAN, MLP
@@ -38,7 +38,7 @@ class TestProjection(CGANContract):
     settings = {"loss": "least_squares"}
 
 
-class TestConcatenation(CGANContract):
+class TestConcatenation(Variant, CGANContract):
     # 4*4*(1+3)*4+4 | 4*4*4*8+8 | 2*2*8+1
     parameters = GENERATOR + 260 + 520 + 33
     settings = {"conditioning": Concatenation(0.5)}

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from tests.contract import ModelContract
+from tests.contract import ModelContract, Variant
 from zoo.gan import GAN
 from zoo.networks.dcgan import DCGAN, MLP
 from zoo.training.losses import ADVERSARIAL_LOSSES
@@ -43,7 +43,7 @@ GENERATOR = 96 + 16 + 516 + 8 + 65
 DISCRIMINATOR = 68 + 520 + 33
 
 
-class TestGAN(GANContract):
+class TestGAN(Variant, GANContract):
     parameters = GENERATOR + DISCRIMINATOR + 16  # the discriminator's bn 8
 
 

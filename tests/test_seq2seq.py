@@ -10,7 +10,7 @@ import pytest
 import scipy.optimize
 import tensorflow as tf
 
-from tests.contract import ModelContract
+from tests.contract import ModelContract, Variant
 from zoo.deploy import export
 from zoo.networks.recurrent import Recurrent
 from zoo.seq2seq import Seq2Seq
@@ -87,7 +87,7 @@ class TestSeq2Seq(Seq2SeqContract):
     parameters = 2 * 4 * SIZE + ENCODER + DECODER + ATTENTION + OUTPUT
 
 
-class TestWithoutAttention(Seq2SeqContract):
+class TestWithoutAttention(Variant, Seq2SeqContract):
     settings = {"attention": False}
     # no readout is read back
     parameters = 2 * 4 * SIZE + ENCODER + DECODER - 4 * 6 * 6 + 6 * 6 + 6 + OUTPUT
@@ -100,7 +100,7 @@ class TestWithoutAttention(Seq2SeqContract):
 
 
 @pytest.mark.slow
-class TestDeepTiedGRU(Seq2SeqContract):
+class TestDeepTiedGRU(Variant, Seq2SeqContract):
     settings = {
         "encoder": Recurrent("gru", 5, layers=2, dropout=0.2, residual=True),
         "decoder": Recurrent("gru", 6, layers=3, dropout=0.2, residual=True),

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from scipy.stats import multivariate_normal
 
-from tests.contract import ModelContract
+from tests.contract import ModelContract, Variant
 from zoo.networks.autoencoders import Convolutional, Dense
 from zoo.training.densities import bernoulli_nll
 from zoo.training.distributions import Gaussian, MixtureOfGaussians, VampPrior
@@ -44,7 +44,7 @@ class TestVAE(VAEContract):
     parameters = CONVOLUTIONAL
 
 
-class TestGatedWithVampPrior(VAEContract):
+class TestGatedWithVampPrior(Variant, VAEContract):
     # each hidden layer twice, for its gate; 4 pseudo-inputs of 8*8
     parameters = (2 * 325 + 2 * 18) + (2 * 20 + 384) + 4 * 64
     settings = {"networks": Dense((5,), gated=True), "prior": VampPrior(4)}
@@ -54,7 +54,7 @@ class TestGatedWithVampPrior(VAEContract):
         return super().model()
 
 
-class TestMixturePriorWithCauchySchwarz(VAEContract):
+class TestMixturePriorWithCauchySchwarz(Variant, VAEContract):
     # 5 components: a weight, 3 means and 3 variances each
     parameters = CONVOLUTIONAL + 5 * (1 + 3 + 3)
 
@@ -74,7 +74,7 @@ class TestMixturePriorWithCauchySchwarz(VAEContract):
         super().test_one_step_moves_every_trainable_variable((model, before, {}))
 
 
-class TestGaussianWithFusedAdam(VAEContract):
+class TestGaussianWithFusedAdam(Variant, VAEContract):
     parameters = CONVOLUTIONAL + 1  # the learned variance
 
     def model(self):

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from scipy.stats import wasserstein_distance
 
-from tests.contract import ModelContract
+from tests.contract import ModelContract, Variant
 from tests.test_gan import blobs
 from zoo.networks.dcgan import DCGAN, MLP
 from zoo.training.regularizers import DiffAugment, GradientPenalty, WeightClipping
@@ -37,7 +37,7 @@ class TestWGAN(WGANContract):
     parameters = PARAMETERS
 
 
-class TestOneSidedWithAverage(WGANContract):
+class TestOneSidedWithAverage(Variant, WGANContract):
     parameters = PARAMETERS
 
     @property
@@ -49,7 +49,7 @@ class TestOneSidedWithAverage(WGANContract):
         }
 
 
-class TestWeightClipping(WGANContract):
+class TestWeightClipping(Variant, WGANContract):
     parameters = PARAMETERS + 16  # the critic's bn 8
     normalization = "batch"
 
