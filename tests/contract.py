@@ -24,6 +24,8 @@ from zoo.experiment.settings import Training
 #: Models whose SavedModel a process of its own has loaded; to start one takes longer
 #: than all the rest of the test, and variants of a model differ in nothing it sees.
 loaded_alone = set()
+#: Models and ways of running that were tried; compilation by XLA takes long.
+ran = set()
 
 
 class ModelContract:
@@ -107,6 +109,33 @@ class ModelContract:
         model.fit(self.batch(), verbose=0)
         assert [t.count.numpy() for t in model.trackers.values()] == counts
 
+    @pytest.mark.parametrize(
+        "how", ["jit_compile", "run_eagerly", "steps_per_execution"]
+    )
+    def test_trains_however_keras_runs_it(self, how):
+        """Keras compiles by XLA by itself where it sees a GPU; none is needed here.
+
+        A layer that cannot be compiled says `supports_jit = False`, and Keras does not.
+        """
+        model = self.model()
+        if (type(model), how) in ran:
+            pytest.skip("variants of a model run alike")
+        ran.add((type(model), how))
+        clones = [
+            type(o).from_config(o.get_config()) for o in optimizers(model).values()
+        ]
+        model.compile(*clones, **{how: 4 if how == "steps_per_execution" else True})
+        before = [v.numpy().copy() for v in model.trainable_variables]
+        batches = images.batches(self.examples(), 4, seed=1)
+        logs = model.fit(batches, verbose=0, shuffle=False).history
+        assert all(np.isfinite(values[-1]) for values in logs.values())
+        assert 4 in [int(o.iterations) for o in optimizers(model).values()]
+        moved = [
+            not np.array_equal(v, old)
+            for v, old in zip(model.trainable_variables, before, strict=True)
+        ]
+        assert all(moved)
+
     def test_trains_in_half_precision(self, policy, tmp_path):
         keras.config.set_dtype_policy(policy)
         model = self.model()
@@ -137,6 +166,39 @@ class ModelContract:
             for old, new in zip(optimizer.variables, restored.variables, strict=True):
                 np.testing.assert_array_equal(old, new, err_msg=f"{name} {old.path}")
         loaded.fit(self.batch(), verbose=0)
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_a_frozen_part_stays_frozen_in_a_file(self, when, tmp_path):
+        """Before the optimizer was built it has no slots of the part, after it has."""
+        model = self.model()
+        part = max(model.layers, key=lambda layer: len(layer.trainable_weights))
+        if when == "after":
+            model.fit(self.batch(), verbose=0)
+        part.trainable = False
+        if when == "before":
+            new = [
+                type(o).from_config(o.get_config()) for o in optimizers(model).values()
+            ]
+            model.compile(*new)
+        else:
+            model.fit(self.batch(), verbose=0)
+        frozen = part.get_weights()
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        assert len(loaded.trainable_variables) == len(model.trainable_variables)
+        for name, optimizer in optimizers(model).items():
+            if not optimizer.built:
+                continue
+            restored = optimizers(loaded)[name]
+            for old, new in zip(optimizer.variables, restored.variables, strict=True):
+                np.testing.assert_array_equal(old, new, err_msg=f"{name} {old.path}")
+        again = loaded.layers[model.layers.index(part)]
+        for old, new in zip(frozen, again.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+    def test_says_that_another_file_would_not_hold_it(self, tmp_path):
+        with pytest.raises(ValueError, match="Save to a `.keras` file"):
+            self.model().save(tmp_path / "model.h5")
 
     def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(self, tmp_path):
         """Killed after two epochs of four: its folder as it was then goes on."""

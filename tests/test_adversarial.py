@@ -148,6 +148,26 @@ def test_update_takes_both_gradients_at_the_weights_before():
         np.testing.assert_allclose(variable, wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("callback", "advice"),
+    [
+        (keras.callbacks.ReduceLROnPlateau("gap"), "optimizers.schedules` object"),
+        (keras.callbacks.LearningRateScheduler(lambda epoch: 0.1), "schedules` object"),
+        (keras.callbacks.SwapEMAWeights(), "average the generator by `ema=0.999`"),
+    ],
+)
+def test_refuses_a_callback_for_the_one_optimizer_it_does_not_have(callback, advice):
+    for given in (callback, [callback], keras.callbacks.CallbackList([callback])):
+        with pytest.raises(ValueError, match=f"a game has two. Leave it out.*{advice}"):
+            made().fit(points(), verbose=0, callbacks=given)
+
+
+def test_refuses_an_optimizer_that_averages():
+    adam = keras.optimizers.Adam(use_ema=True)
+    with pytest.raises(ValueError, match="ema=0.999.*Received: Adam with use_ema"):
+        Cycle().compile("adam", adam)
+
+
 def test_needs_an_optimizer_for_each_side():
     adam = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="Received the same object twice"):

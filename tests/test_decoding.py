@@ -284,6 +284,10 @@ def test_likeliest_keeps_the_smallest_set_of_enough_probability():
     assert kept(top_k=2, top_p=0.7) == [0, 2]
     assert kept(top_k=2, top_p=0.6) == [0]
     assert kept(top_k=9) == [0, 1, 2, 3]
+    # The first alone has all the probability that is asked for: the second is too many.
+    sure = np.array([[0.0, -1000.0]], "float32")
+    after = decoding.likeliest(sure, top_p=tf.constant(1.0))[0]
+    np.testing.assert_array_equal(after > -1e8, [True, False])
 
 
 def test_penalties_are_those_of_gnmt():

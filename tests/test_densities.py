@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import stats
+from scipy import special, stats
 
 from zoo.training import densities
 
@@ -188,3 +188,20 @@ def test_losses_compute_in_float32_whatever_comes():
     found = densities.bernoulli_nll(tf.zeros_like(big), big)
     assert found.dtype == tf.float32
     np.testing.assert_allclose(found, [1e6], rtol=1e-3)
+
+
+@pytest.mark.parametrize("log_variance", [0.0, -6.0, -12.0, -16.0])
+def test_mixture_of_narrow_components_is_that_of_scipy(log_variance):
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(20, 8)).astype("float32")
+    log_variances = np.full_like(means, log_variance)
+    log_weights = np.full(20, -np.log(20), "float32")
+    deviation = np.exp(log_variance / 2)
+    near = means[rng.integers(20, size=50)] + deviation * rng.normal(size=(50, 8))
+    values = near.astype("float32")
+    parts = stats.norm.logpdf(
+        values[:, None].astype("float64"), means.astype("float64"), deviation
+    ).sum(axis=-1)
+    expected = special.logsumexp(parts - np.log(20), axis=1)
+    found = densities.mixture_log_density(values, log_weights, means, log_variances)
+    np.testing.assert_allclose(found, expected, atol=1e-4)

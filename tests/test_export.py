@@ -8,7 +8,7 @@ import tensorflow as tf
 from zoo.data import images
 from zoo.deploy import export, inputs, presets
 from zoo.networks.autoencoders import Convolutional
-from zoo.training.inputs import normal, one_hot, token_ids, uniform
+from zoo.training.export_inputs import normal, one_hot, token_ids, uniform
 from zoo.vae import VAE
 
 

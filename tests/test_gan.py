@@ -5,11 +5,20 @@ import tensorflow as tf
 from scipy.stats import norm
 
 from tests.contract import ModelContract, Variant
+from zoo.cgan import CGAN
 from zoo.gan import GAN
 from zoo.networks.dcgan import DCGAN, MLP
 from zoo.training.losses import ADVERSARIAL_LOSSES
-from zoo.training.regularizers import R1, DiffAugment, InstanceNoise, LeCam
+from zoo.training.regularizers import (
+    R1,
+    DiffAugment,
+    InstanceNoise,
+    LeCam,
+    Regularizer,
+    WeightClipping,
+)
 from zoo.training.step import in_parts
+from zoo.wgan import WGAN
 
 
 def blobs(count, shape=(8, 8, 1), seed=0):
@@ -283,3 +292,41 @@ def test_samples_follow_the_seed():
 def test_says_what_is_wrong_with_its_arguments(settings, message):
     with pytest.raises(ValueError, match=message):
         GAN(**settings)
+
+
+class Constant(Regularizer):
+    """Shows the discriminator 7 in place of everything, and remembers what it saw."""
+
+    seen = []
+
+    def augment(self, images, step):
+        return 0.0 * images + 7.0
+
+    def penalty(self, discriminate, real, fake, real_logits, fake_logits):
+        self.seen += [real.numpy(), fake.numpy()]
+        return 0.0
+
+
+@pytest.mark.parametrize("make", [GAN, WGAN, CGAN])
+def test_real_and_fake_are_augmented_alike_for_judge_and_penalty(make):
+    Constant.seen = []
+    settings = {"lipschitz": WeightClipping(0.1)} if make is WGAN else {}
+    model = make(
+        (2,),
+        latent_dim=2,
+        networks=MLP((4,), "none"),
+        regularizers=[Constant()],
+        **settings,
+    )
+    model.compile("adam", "adam", run_eagerly=True)
+    points = np.random.default_rng(0).normal(size=(10, 2)).astype("float32")
+    labels = [np.zeros(10, "int64")] if make is CGAN else []
+    logs = model.fit(points, *labels, verbose=0).history
+    assert len(Constant.seen) >= 2
+    for shown in Constant.seen:
+        np.testing.assert_array_equal(shown, 7.0)
+    if make is WGAN:
+        assert logs["distance"][0] == 0.0
+    else:  # what looks the same is a draw
+        assert logs["accuracy"][0] == 0.5
+    assert logs["generator_gradient"][0] == 0.0  # also where fakes are judged alone

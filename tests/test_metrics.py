@@ -655,6 +655,20 @@ class TestPathLength:
         )
         assert mean == pytest.approx(16, rel=0.05)
 
+    def test_extremes_at_both_ends_are_left_out(self):
+        """Of 0, 1, ..., 99, without a tenth at each end, 10 to 89 are left."""
+        mean, spread = metrics.perceptual_path_length(
+            lambda z: z,
+            lambda a, b: np.arange(100) * 1e-8,
+            4,
+            samples=100,
+            batch_size=100,
+            epsilon=1e-4,
+            trim=0.1,
+        )
+        assert mean == pytest.approx(49.5)
+        assert spread == pytest.approx(np.arange(10, 90).std())
+
     def test_codes_are_float32_and_reproducible(self):
         seen = []
 
@@ -840,6 +854,18 @@ class TestConfidenceInterval:
             spread = np.std([one[name] for one in fresh])
             width = np.mean([one[name].high - one[name].low for one in found])
             assert width == pytest.approx(2 * 1.96 * spread, rel=0.35), name
+
+    def test_is_scipys_basic_interval_not_its_mirror_image(self):
+        """A mean of few skewed values errs upwards: the interval reaches down."""
+        x = np.random.default_rng(0).lognormal(0, 1.5, 15)
+        got = metrics.confidence_interval(np.mean, x, resamples=4000, replace=True)
+        expected = stats.bootstrap(
+            (x,), np.mean, n_resamples=4000, method="basic", rng=1
+        ).confidence_interval
+        width = got.high - got.low
+        assert got.low == pytest.approx(expected.low, abs=0.05 * width)
+        assert got.high == pytest.approx(expected.high, abs=0.05 * width)
+        assert got.value - got.low > 1.1 * (got.high - got.value)
 
     def test_of_a_metric_of_two_sets(self):
         real, fake = features(80, 4), features(60, 4, seed=1)

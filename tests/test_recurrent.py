@@ -207,6 +207,13 @@ def test_dropout_is_of_training_alone(task):
     np.testing.assert_array_equal(decoder(*task), decoder(*task))
 
 
+def test_dropout_keeps_the_mean():
+    layer = Decoder(Recurrent(units=8, dropout=0.25))
+    dropped = np.asarray(layer.dropout(tf.ones((300, 100)), training=True))
+    np.testing.assert_allclose(np.unique(dropped), [0.0, 1 / 0.75], rtol=1e-6)
+    np.testing.assert_allclose(dropped.mean(), 1.0, atol=0.02)
+
+
 def test_dropout_is_of_what_a_layer_reads_not_of_what_it_is_added_to(task):
     vectors, last, _, _ = task
     decoder = Decoder(Recurrent(units=8, layers=2, residual=True), attention=False)

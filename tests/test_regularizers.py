@@ -34,6 +34,25 @@ def test_r1_averages_over_the_patches_of_a_logit_map():
     assert float(term) == pytest.approx(16 * (5.0 / 16) ** 2 * 16 / 16, rel=1e-5)
 
 
+def test_gradient_penalty_is_taken_on_straight_lines():
+    """One share an example: all of its entries lie equally far along their line."""
+    seen = []
+
+    def discriminate(examples):
+        seen.append(examples)
+        return tf.reduce_sum(examples, axis=(1, 2, 3))[:, None]
+
+    real, fake = tf.ones((200, 3, 3, 2)), tf.zeros((200, 3, 3, 2))
+    term = GradientPenalty(2.0, target=1.0).penalty(discriminate, real, fake, 0, 0)
+    # slope 1 in each of 18 entries
+    assert float(term) == pytest.approx(2.0 * (np.sqrt(18) - 1) ** 2, rel=1e-5)
+    shares = seen[0].numpy().reshape(200, -1)
+    np.testing.assert_array_equal(shares, np.repeat(shares[:, :1], 18, axis=1))
+    assert (
+        shares.min() < 0.05 and shares.max() > 0.95 and abs(shares.mean() - 0.5) < 0.1
+    )
+
+
 def test_lecam_pulls_to_the_running_means_of_the_other_side():
     lecam = LeCam(weight=2.0, decay=0.5)
     real, fake = tf.constant([[2.0], [4.0]]), tf.constant([[-1.0], [-3.0]])
@@ -79,6 +98,29 @@ def test_color_keeps_what_it_should():
     assert -0.25 <= shift.min() < -0.2 and 0.2 < shift.max() <= 0.25  # brightness
     grey = DiffAugment(("color",)).augment(images[..., :1], 0)
     assert grey.shape == (300, 6, 6, 1)
+
+
+def test_color_scales_contrast_and_saturation():
+    """Contrast by 1/2 to 3/2, saturation by 0 to 2, each as likely."""
+    rng = np.random.default_rng(0)
+    images = rng.random((400, 6, 6, 3)).astype("float32")
+    changed = DiffAugment(("color",)).augment(tf.constant(images), 0).numpy()
+
+    def light(x):  # spread of the grey values
+        return x.mean(axis=-1).std(axis=(1, 2))
+
+    def colour(x):  # spread around the grey values
+        return (x - x.mean(axis=-1, keepdims=True)).std(axis=(1, 2, 3))
+
+    contrast = light(changed) / light(images)
+    saturation = colour(changed) / colour(images) / contrast
+    for found, low, high in ((contrast, 0.5, 1.5), (saturation, 0.0, 2.0)):
+        inside = (low - 1e-3 <= found) & (found <= high + 1e-3)
+        assert inside.all()
+        deciles = np.quantile(found, [0.1, 0.5, 0.9])
+        np.testing.assert_allclose(
+            deciles, low + (high - low) * np.array([0.1, 0.5, 0.9]), atol=0.1 * high
+        )
 
 
 @pytest.mark.parametrize("policy", ["color", "translation", "cutout"])

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tests.contract import ModelContract, Variant
 from zoo.deploy import export
 from zoo.networks.recurrent import Recurrent
-from zoo.seq2seq import Seq2Seq
+from zoo.seq2seq import Seq2Seq, before
 from zoo.text.endpoints import DEVICE_LENGTH
 from zoo.text.translation import MAX_SOURCE
 from zoo.text.vocabulary import END, PADDING, START, Vocabulary, padded
@@ -574,3 +574,16 @@ def test_two_replicas_take_the_step_that_one_would():
         np.testing.assert_allclose(logs, same, rtol=1e-5)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
+
+
+def test_scheduled_sampling_flips_a_coin_for_each_token():
+    """One for each sentence would leave it whole, or sample all of it."""
+    model = tiny(teaching=Teaching(sampling="linear", steps=2))
+    model.optimizer.iterations.assign(1)  # a half is left
+    source, target = map(tf.constant, ids(reversals(200, shortest=6, longest=6)))
+    shown, true = model.shown(source, target), before(target)
+    changed = np.asarray(shown != true)[:, 1:]  # the start token is always shown
+    share = changed.mean(axis=1)
+    # By a coin a token 2 ** -6 of the sentences are whole, by one a sentence half.
+    assert (share == 0).mean() < 0.2
+    assert 0.3 < changed.mean() < 0.6

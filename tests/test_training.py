@@ -13,9 +13,11 @@ from zoo.classifier import Classifier
 from zoo.gan import GAN
 from zoo.networks.autoencoders import Convolutional, Dense
 from zoo.networks.dcgan import MLP
+from zoo.training.distributions import Gaussian
 from zoo.training.noise import normal, random_states
 from zoo.training.optimizers import FusedAdam
 from zoo.training.registry import check_counts
+from zoo.training.regularizers import R1, GradientPenalty, InstanceNoise
 from zoo.training.step import means, minimize, track, unpack
 from zoo.vae import VAE
 from zoo.wgan import WGAN
@@ -146,6 +148,60 @@ def test_model_computes_by_its_own_policy():
     assert keras.config.dtype_policy().name == "float32"
 
 
+def test_callbacks_of_keras_for_its_optimizer_work():
+    model = VAE((4, 4, 1), 2, Dense((4,)))
+    images = np.random.default_rng(0).random((8, 4, 4, 1), dtype="float32")
+    model.compile(keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5))
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    slower = keras.callbacks.ReduceLROnPlateau("loss", 0.1, patience=0, min_delta=1e9)
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    model.fit(images, epochs=2, verbose=0, callbacks=[halve, slower, swap])
+    # 0.1 / 2, then / 2 and * 0.1 after the second epoch, no better than the first
+    np.testing.assert_allclose(model.optimizer.learning_rate, 0.0025, rtol=1e-5)
+    assert np.isfinite(model.predict(images, verbose=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: VAE(networks="Dense"), "methods `encoder` and .*Received: 'Dense'"),
+        (lambda: VAE(networks=Dense), "`networks` is an object"),
+        (lambda: VAE(likelihood="gaussian"), "`likelihood` is an object.*'gaussian'"),
+        (lambda: VAE(prior="vamp"), "`prior` is an object such as.*'vamp'"),
+        (lambda: VAE(beta=-1), "`beta` is 0 or more.*Received beta=-1"),
+        (lambda: VAE(beta=float("nan")), "Received beta=nan"),
+        (lambda: VAE(beta="1"), "Received beta='1'"),
+        (lambda: VAE(image_shape=28), "Received image_shape=28"),
+        (lambda: GAN(networks="DCGAN"), "`networks` is an object.*'DCGAN'"),
+        (lambda: GAN(regularizers="r1"), "objects such as R1.*'r'"),
+        (lambda: GAN(image_shape=28), "Received image_shape=28"),
+        (lambda: GAN(label_smoothing=float("nan")), "Received label_smoothing=nan"),
+        (lambda: GAN((2,), 2, MLP((4,)), ema=float("nan")), "`ema` is .*Received nan"),
+        (lambda: WGAN(lipschitz="penalty"), "`lipschitz` is .*'penalty'"),
+        (lambda: CGAN(conditioning="sum"), "conditioning='sum'"),
+        (lambda: Classifier(widths="16"), "Received classes=10, widths=16"),
+        (lambda: Classifier(classes="ten"), "Received classes=ten"),
+        (lambda: Classifier(label_smoothing=float("nan")), "label_smoothing=nan"),
+        (lambda: Classifier(image_shape=28), "Received image_shape=28"),
+        (lambda: Gaussian(variance=float("inf")), "Received variance=inf"),
+        (lambda: R1(float("nan")), "Received weight=nan"),
+        (lambda: GradientPenalty(target=float("nan")), "Received target=nan"),
+        (lambda: InstanceNoise(steps=float("nan")), "steps=nan"),
+        (lambda: VAE((4, 4, 1), 2).sample(0), "`count` must be counts.*count=0"),
+        (lambda: GAN((2,), 2, MLP((4,))).sample(0), "Received count=0"),
+        (lambda: CGAN((2,), 2, 2, MLP((4,))).sample(-1), "Received count=-1"),
+        (
+            lambda: VAE((4, 4, 1), 2).nll(np.zeros((1, 4, 4, 1), "float32"), 0),
+            "Received samples=0",
+        ),
+        (lambda: VAE((4, 4, 1), 2).sample(1, float("nan")), "`temperature` is 0 or"),
+    ],
+)
+def test_says_what_is_wrong_with_a_name_or_a_number(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
 def test_keras_export_writes_the_endpoints(tmp_path):
     model = VAE((4, 4, 1), 2, Dense((4,)))
     model.export(tmp_path / "served")
@@ -273,6 +329,20 @@ def test_two_replicas_take_the_step_that_one_would():
 
         with two.scope():
             generator = keras.random.SeedGenerator(0)
+        from zoo.training.regularizers import LeCam
+        with two.scope():
+            lecam = LeCam(weight=1.0, decay=0.5)
+
+        def term():
+            here = tf.distribute.get_replica_context().replica_id_in_sync_group
+            logits = tf.fill((2, 1), tf.cast(here, tf.float32) * 4.0)  # 0, and 4
+            return lecam.penalty(None, None, None, logits, -logits)
+
+        two.run(tf.function(term))
+        means = [v.numpy() for v in two.experimental_local_results(
+            lecam.real_mean.value)]
+        np.testing.assert_allclose(means, [1.0] * len(means))  # half of the mean, 2
+
         noise = two.run(lambda: normal((1000,), generator)).values
         assert abs(np.corrcoef(noise[0], noise[1])[0, 1]) < 0.1, "replicas share noise"
     """

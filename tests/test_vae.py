@@ -231,23 +231,53 @@ def test_reparameterised_gradient_matches_finite_differences():
         np.testing.assert_allclose(gradient[entry], slope, rtol=0.02, atol=2e-3)
 
 
-def test_importance_sampling_finds_the_likelihood_of_a_linear_model():
-    """p(x) = integral of N(x; Wz + b, v) N(z; 0, 1), which is N(b, WW' + vI)."""
+def test_posterior_codes_have_the_moments_that_the_encoder_says():
+    """A log-variance of log 9 is a deviation of 3."""
+    model = VAE((2, 2, 1), 2, Dense(()))
+    mean = tf.fill((50_000, 2), 1.5)
+    log_variance = tf.tile(tf.math.log([[9.0, 0.04]]), (50_000, 1))
+    codes = np.asarray(model.sample_posterior(mean, log_variance))
+    np.testing.assert_allclose(codes.mean(axis=0), 1.5, atol=0.05)
+    np.testing.assert_allclose(codes.std(axis=0), [3.0, 0.2], rtol=0.02)
+
+    for name, value in (("mean", 0.0), ("log_variance", np.log(9.0))):
+        layer = model.encoder.get_layer(name)
+        layer.set_weights([np.zeros((4, 2)), np.full(2, value)])
+    sampler = model.fit_sampler(np.zeros((5000, 2, 2, 1), "float32"), components=1)
+    np.testing.assert_allclose(sampler.covariances_[0], 9.0 * np.eye(2), atol=0.5)
+
+
+@pytest.mark.parametrize("log_variance", [(0.0, 0.0), (0.5, -0.4)], ids=str)
+def test_importance_sampling_finds_the_likelihood_of_a_linear_model(log_variance):
+    """p(x) = integral of N(x; Wz + b, v) N(z; 0, 1), which is N(b, WW' + vI).
+
+    Whatever the codes are drawn from: the weights make up for it.
+    """
     model = VAE((2, 2, 1), 2, Dense(()), Gaussian(variance=0.3))
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(2, 4)).astype("float32")
     bias = rng.normal(size=4).astype("float32")
     model.decoder.layers[1].set_weights([weights, bias])
-    for name in ("mean", "log_variance"):  # the proposal is the prior
+    for name in ("mean", "log_variance"):  # of the proposal, for every image
         layer = model.encoder.get_layer(name)
         layer.set_weights([np.zeros_like(w) for w in layer.get_weights()])
-    images = rng.normal(size=(3, 2, 2, 1)).astype("float32")
+    layer.bias.assign(log_variance)
+    images = rng.random((3, 2, 2, 1), dtype="float32")
 
     covariance = weights.T @ weights + 0.3 * np.eye(4)
     exact = -multivariate_normal(bias, covariance).logpdf(images.reshape(3, 4))
     np.testing.assert_allclose(model.nll(images, 100_000), exact, atol=0.03)
     loose = model.nll(images, 1, seed=1).mean()
     assert loose > exact.mean()
+
+
+def test_nll_is_traced_once():
+    model, images = tiny(), stripes(3)
+    model.nll(images, samples=5)
+    traced = VAE.log_weights.__get__(model).experimental_get_tracing_count()
+    model.nll(images, samples=5, seed=7)
+    again = VAE.log_weights.__get__(model).experimental_get_tracing_count()
+    assert traced == again == 1
 
 
 def test_nll_does_not_depend_on_how_images_are_batched():

@@ -35,7 +35,7 @@ from zoo.training.adversarial import FromNoise, discriminator_accuracy
 from zoo.training.inputs import one_hot
 from zoo.training.losses import ADVERSARIAL_LOSSES
 from zoo.training.model import policy_of
-from zoo.training.registry import Settings, check_counts, register
+from zoo.training.registry import Settings, as_tuple, check_counts, number, register
 from zoo.training.regularizers import augment, penalty
 from zoo.training.step import in_parts, track, unpack
 
@@ -63,7 +63,7 @@ class Conditioning(Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.mismatch < 1:
+        if not 0 <= number(self.mismatch) < 1:
             raise ValueError(
                 f"`mismatch` is a share from 0 to below 1. Received: {self}."
             )
@@ -180,7 +180,7 @@ class CGAN(FromNoise):
         **kwargs,
     ):
         check_counts(
-            image_shape=tuple(image_shape),
+            image_shape=as_tuple(image_shape),
             condition_dim=condition_dim,
             latent_dim=latent_dim,
         )
@@ -217,28 +217,9 @@ class CGAN(FromNoise):
         """Returns conditions as `(batch, condition_dim)` floats; labels as one-hot.
 
         Raises:
-            ValueError: If they are neither labels nor vectors of that length.
-            tf.errors.InvalidArgumentError: If a label is none of the classes; compiled
-                by XLA its vector is NaN instead.
+            ValueError: If they are none of these, see `zoo.training.inputs.one_hot`.
         """
-        conditions = tf.convert_to_tensor(conditions)
-        if conditions.dtype.is_integer and conditions.shape.rank == 1:
-            conditions = tf.cast(conditions, tf.int64)  # bytes cannot count beyond 255
-            classes = tf.cast(self.condition_dim, tf.int64)
-            limits = f"Labels run from 0 to {self.condition_dim - 1}."
-            tf.debugging.assert_non_negative(conditions, limits)
-            tf.debugging.assert_less(conditions, classes, limits)
-            # Compiled by XLA, nothing is asserted: an unknown label then makes NaN.
-            known = (conditions >= 0) & (conditions < classes)
-            vectors = tf.one_hot(conditions, self.condition_dim)  # (batch, classes)
-            return tf.where(known[:, None], vectors, np.nan)
-        if conditions.shape.rank != 2 or conditions.shape[1] != self.condition_dim:
-            raise ValueError(
-                "Conditions are (batch,) integer labels or "
-                f"(batch, {self.condition_dim}) vectors. Received: shape "
-                f"{conditions.shape}, dtype {conditions.dtype.name}."
-            )
-        return tf.cast(conditions, tf.float32)
+        return one_hot(conditions, self.condition_dim, vectors=True)
 
     def call(self, inputs, training=False):
         """Returns the examples of a pair of noise and conditions."""
@@ -263,6 +244,7 @@ class CGAN(FromNoise):
         Raises:
             ValueError: If there are not as many conditions, or some label is unknown.
         """
+        check_counts(count=count)
         if conditions is None:
             conditions = np.arange(count) % self.condition_dim
         conditions = np.asarray(conditions)
@@ -271,13 +253,7 @@ class CGAN(FromNoise):
                 f"Each of the {count} examples needs a condition. Received: shape "
                 f"{conditions.shape}."
             )
-        if conditions.dtype.kind in "iu" and conditions.ndim == 1:
-            unknown = np.setdiff1d(conditions, range(self.condition_dim))
-            if len(unknown):
-                raise ValueError(
-                    f"Labels run from 0 to {self.condition_dim - 1}. Received: "
-                    f"{', '.join(map(str, unknown))}."
-                )
+        conditions = self.vectors(conditions)  # (count, condition_dim)
         latents = self.latents(count, seed)
         return in_parts(lambda *pair: self(pair), latents, conditions)
 
@@ -314,11 +290,6 @@ class CGAN(FromNoise):
     def train_step(self, data):
         """Updates both networks on one batch of examples and their conditions."""
         real, conditions = unpack(data, self.image_shape)  # (batch, *image_shape)
-        if conditions is None:
-            raise ValueError(
-                "A conditional GAN trains on pairs of examples and their conditions: "
-                "fit(images, labels). Received examples alone."
-            )
         conditions = self.vectors(conditions)  # (batch, condition_dim)
         noise = self.noise(tf.shape(real)[0])  # (batch, latent_dim)
         step = self.discriminator_optimizer.iterations

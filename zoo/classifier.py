@@ -13,8 +13,9 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.networks.layers import BatchNormalization
+from zoo.training.inputs import look, one_hot
 from zoo.training.model import Model, policy_of
-from zoo.training.registry import positive, register
+from zoo.training.registry import as_tuple, number, positive, register
 from zoo.training.step import means, minimize, track, unpack
 
 
@@ -76,6 +77,7 @@ class Classifier(Model):
     """
 
     renamed = {"filters": "widths"}
+    reads_images = True
 
     def __init__(
         self,
@@ -85,26 +87,29 @@ class Classifier(Model):
         label_smoothing=0.0,
         **kwargs,
     ):
-        known = [side for side in image_shape if side is not None]
-        if len(image_shape) != 3 or not all(map(positive, [*known, image_shape[-1]])):
+        image_shape, widths = as_tuple(image_shape), as_tuple(widths)
+        triple = isinstance(image_shape, tuple) and len(image_shape) == 3
+        known = [side for side in image_shape[:2] if side is not None] if triple else []
+        if not triple or not all(map(positive, [*known, image_shape[2]])):
             raise ValueError(
                 "`image_shape` is (height, width, channels), all positive; height and "
-                f"width may be None. Received image_shape={tuple(image_shape)}."
+                f"width may be None. Received image_shape={image_shape}."
             )
-        if classes < 2 or not widths or not all(map(positive, widths)):
+        stages = isinstance(widths, tuple) and widths and all(map(positive, widths))
+        if not positive(classes) or classes < 2 or not stages:
             raise ValueError(
                 "`classes` is 2 or more and `widths` one positive count per stage. "
-                f"Received classes={classes}, widths={tuple(widths)}."
+                f"Received classes={classes}, widths={widths}."
             )
-        if not 0 <= label_smoothing < 1:
+        if not 0 <= number(label_smoothing) < 1:
             raise ValueError(
                 "`label_smoothing` is a share from 0 to below 1. Received "
                 f"label_smoothing={label_smoothing}."
             )
         super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
+        self.image_shape = image_shape
         self.classes = classes
-        self.widths = tuple(widths)
+        self.widths = widths
         self.label_smoothing = label_smoothing
 
         with policy_of(self):
@@ -116,11 +121,13 @@ class Classifier(Model):
 
     def call(self, images, training=False):
         """Returns `(batch, classes)` logits."""
+        images = look(images, self.image_shape)
         logits, _ = self.network(images, training=training)
         return logits
 
     def features(self, images):
         """Returns the `(batch, widths[-1])` inputs of the last layer, float32."""
+        images = look(images, self.image_shape)
         _, features = self.network(images, training=False)
         return features
 
@@ -131,23 +138,27 @@ class Classifier(Model):
 
     # ----------------------------------------------------------------- training
 
+    def vectors(self, labels):
+        """Returns labels as `(batch, classes)` rows, see `one_hot`."""
+        return one_hot(labels, self.classes)
+
     def losses_on(self, images, labels, training):
         """Returns the values to log, `(batch,)` each, in the units of `Logs`."""
         logits, _ = self.network(images, training=training)
-        targets = tf.one_hot(labels, self.classes)  # (batch, classes), as are logits
+        labels = targets = self.vectors(labels)  # (batch, classes), as are logits
         if training:
             # (1 - share) * label + share * uniform
             targets += self.label_smoothing * (1.0 / self.classes - targets)
         cross_entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-        hits = tf.argmax(logits, axis=1) == tf.cast(labels, tf.int64)
+        hits = tf.argmax(logits, axis=1) == tf.argmax(labels, axis=1)
         return {
             "loss": cross_entropy,
             "accuracy": tf.cast(hits, tf.float32),
         }
 
     def train_step(self, data):
-        """Updates the network on one batch of images and their integer labels."""
-        images, labels = unpack(data, self.image_shape)  # (batch, ...), (batch,)
+        """Updates the network on one batch of images and their labels."""
+        images, labels = unpack(data, self.image_shape)  # (batch, *image_shape)
         with tf.GradientTape() as tape:
             losses = self.losses_on(images, labels, training=True)
             loss = tf.reduce_mean(losses["loss"])

@@ -30,7 +30,7 @@ from zoo.networks.dcgan import DCGAN, check_networks
 from zoo.training.adversarial import FromNoise, discriminator_accuracy
 from zoo.training.losses import ADVERSARIAL_LOSSES, SMOOTHABLE_LOSSES
 from zoo.training.model import policy_of
-from zoo.training.registry import register
+from zoo.training.registry import number, register
 from zoo.training.regularizers import augment, penalty
 from zoo.training.step import track, unpack
 
@@ -102,7 +102,7 @@ class GAN(FromNoise):
                 f"`loss` is one of {', '.join(ADVERSARIAL_LOSSES)}. Received "
                 f"loss={loss!r}."
             )
-        smooth = 0.0 < label_smoothing < 0.5 and loss in SMOOTHABLE_LOSSES
+        smooth = 0.0 < number(label_smoothing) < 0.5 and loss in SMOOTHABLE_LOSSES
         if label_smoothing and not smooth:
             raise ValueError(
                 "`label_smoothing` is a share from 0 to below 1/2, for the losses "

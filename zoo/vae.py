@@ -13,23 +13,25 @@ Families of encoders and decoders are in `zoo.networks.autoencoders`, likelihood
 priors in `zoo.training.distributions`, their closed forms in `zoo.training.densities`.
 """
 
+import functools
 import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.networks.autoencoders import Convolutional
+from zoo.networks.autoencoders import Convolutional, check_networks
 from zoo.training.densities import (
     bits_per_dim,
     cauchy_schwarz_to_mixture,
     importance_sampled_nll,
     normal_log_density,
 )
-from zoo.training.distributions import Bernoulli, StandardNormal
+from zoo.training.distributions import Bernoulli, StandardNormal, check
+from zoo.training.inputs import look
 from zoo.training.model import Model, policy_of
 from zoo.training.noise import normal
-from zoo.training.registry import check_counts, register
+from zoo.training.registry import as_tuple, check_counts, number, register
 from zoo.training.step import means, minimize, track, unpack
 
 
@@ -84,6 +86,7 @@ class VAE(Model):
     """
 
     renamed = {"network": "networks"}
+    reads_images = True
 
     def __init__(
         self,
@@ -97,24 +100,19 @@ class VAE(Model):
         deterministic=False,
         **kwargs,
     ):
-        check_counts(image_shape=tuple(image_shape), latent_dim=latent_dim)
-        if len(image_shape) != 3:
-            shape = f"image_shape={tuple(image_shape)}"
-            raise ValueError(f"Images are (height, width, channels). Received {shape}.")
+        image_shape, networks = as_tuple(image_shape), networks or Convolutional()
+        check_counts(image_shape=image_shape, latent_dim=latent_dim)
+        check_networks(networks, image_shape)
+        check(likelihood, prior, beta, deterministic)
         if divergence not in ("kl", "cauchy_schwarz"):
             raise ValueError(
                 "`divergence` is 'kl' or 'cauchy_schwarz'. Received "
                 f"divergence={divergence!r}."
             )
-        if deterministic and (beta != 0 or prior is not None):
-            raise ValueError(
-                "A deterministic code has no divergence from a prior: pass beta=0 and "
-                f"no `prior`. Received beta={beta}, prior={prior}."
-            )
         super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
+        self.image_shape = image_shape
         self.latent_dim = latent_dim
-        self.networks = networks or Convolutional()
+        self.networks = networks
         self.likelihood = likelihood or Bernoulli()
         self.prior = prior or StandardNormal()
         self.divergence = divergence
@@ -136,7 +134,7 @@ class VAE(Model):
 
     def encode(self, images):
         """Returns `(mean, log_variance)`, each `(batch, latent_dim)`."""
-        return self.encoder(images, training=False)
+        return self.encoder(look(images, self.image_shape), training=False)
 
     def decode(self, codes):
         """Returns the expected images of `(batch, latent_dim)` codes."""
@@ -144,7 +142,7 @@ class VAE(Model):
 
     def call(self, images, training=False):
         """Returns reconstructions: the expected images of the mean codes."""
-        mean, _ = self.encoder(images, training=training)
+        mean, _ = self.encoder(look(images, self.image_shape), training=training)
         return self.likelihood.mean(self.decoder(mean, training=training))
 
     transform = call  #: what `zoo apply` writes of images
@@ -163,9 +161,10 @@ class VAE(Model):
             `(count, *image_shape)` images.
 
         Raises:
-            ValueError: If `temperature` is negative.
+            ValueError: If `temperature` is negative or `count` not positive.
         """
-        if not temperature >= 0:
+        check_counts(count=count)
+        if not 0 <= number(temperature) < math.inf:
             raise ValueError(f"`temperature` is 0 or more. Received {temperature}.")
         rng = np.random.default_rng(seed)
         if sampler is not None:
@@ -330,14 +329,16 @@ class VAE(Model):
                 "A deterministic autoencoder has no likelihood to estimate. Compare "
                 "reconstructions, or train with deterministic=False."
             )
+        check_counts(samples=samples)
+        look(images, self.image_shape)
         rows = max(1, 2**22 // int(np.prod(self.image_shape)))  # 16 MiB of outputs
         return importance_sampled_nll(self.log_weights, images, samples, seed, rows)
 
+    @functools.partial(tf.function, reduce_retracing=True)  # traced once for a model
     def log_weights(self, images, samples, seed):
         """Returns the logs of importance weights, `(batch, samples)`, nats."""
-        mean, log_variance = (  # (batch * samples, latent_dim) each
-            tf.repeat(part, samples, axis=0) for part in self.encode(images)
-        )
+        parts = (tf.repeat(part, samples, axis=0) for part in self.encode(images))
+        mean, log_variance = parts  # (batch * samples, latent_dim) each
         noise = tf.random.stateless_normal(tf.shape(mean), seed)
         codes = mean + tf.exp(0.5 * log_variance) * noise
         repeated = tf.repeat(images, samples, axis=0)
@@ -354,9 +355,8 @@ class VAE(Model):
     def export_signatures(self):
         """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`.
 
-        No endpoint draws random numbers: noise is the caller's to provide, so an
-        exported model can be compared value for value. Under the standard normal prior
-        `decode` of it is a sample; a learned one adds `sample`, from noise to codes.
+        Noise is the caller's to provide: so outputs can be compared. `decode` of it is
+        a sample under the standard normal prior; a learned one adds `sample`.
         """
 
         def spec(name, *shape):

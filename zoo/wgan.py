@@ -22,7 +22,7 @@ from zoo.networks.dcgan import DCGAN, check_networks
 from zoo.training.adversarial import FromNoise
 from zoo.training.losses import wasserstein_critic, wasserstein_generator
 from zoo.training.model import policy_of
-from zoo.training.registry import check_counts, register
+from zoo.training.registry import as_tuple, check_counts, register
 from zoo.training.regularizers import (
     GradientPenalty,
     WeightClipping,
@@ -94,7 +94,7 @@ class WGAN(FromNoise):
         **kwargs,
     ):
         check_counts(
-            image_shape=tuple(image_shape),
+            image_shape=as_tuple(image_shape),
             latent_dim=latent_dim,
             critic_steps=critic_steps,
         )

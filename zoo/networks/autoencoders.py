@@ -131,3 +131,22 @@ class Dense(Settings):
         x = layers.Dense(int(np.prod(image_shape)), dtype="float32")(x)
         outputs = layers.Reshape(image_shape, dtype="float32")(x)
         return keras.Model(codes, outputs, name="decoder")
+
+
+def check_networks(networks, image_shape):
+    """Refuses what makes no encoder and decoder of images.
+
+    Raises:
+        ValueError: If it is no object with both methods, but a name or a class, or if
+            the shape is not of an image.
+    """
+    if len(image_shape) != 3:
+        raise ValueError(
+            f"Images are (height, width, channels). Received image_shape={image_shape}."
+        )
+    both = hasattr(networks, "encoder") and hasattr(networks, "decoder")
+    if not both or isinstance(networks, type):
+        raise ValueError(
+            "`networks` is an object such as Convolutional(), with the methods "
+            f"`encoder` and `decoder`. Received: {networks!r}."
+        )

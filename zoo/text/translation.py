@@ -15,7 +15,7 @@ import tensorflow as tf
 from zoo.text import decoding
 from zoo.text.beam import beam_search, coverage_penalty
 from zoo.text.vocabulary import END, START, padded
-from zoo.training.inputs import token_ids
+from zoo.training.export_inputs import token_ids
 
 #: Tokens after which a translation is cut, unless another number is asked for.
 MAX_LENGTH = 128

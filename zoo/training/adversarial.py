@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.training import inputs
+from zoo.training import export_inputs
 from zoo.training.average import Average
 from zoo.training.model import Model, policy_of
 from zoo.training.noise import normal
-from zoo.training.registry import check_counts
+from zoo.training.parts import frozen_parts
+from zoo.training.registry import as_tuple, check_counts
 from zoo.training.regularizers import check
 from zoo.training.step import in_parts, means, minimize
 
@@ -43,6 +44,31 @@ def discriminator_accuracy(real_logits, fake_logits):
     return 0.5 + 0.5 * tf.reduce_mean(wins)
 
 
+def refuse_callbacks(callbacks):
+    """Refuses callbacks of Keras that change `model.optimizer`: a game has two others.
+
+    Raises:
+        ValueError: If there is one, with what to do instead.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    if not isinstance(callbacks, (list, tuple)):
+        callbacks = [callbacks]
+    instead = {
+        "ReduceLROnPlateau": "give each a `keras.optimizers.schedules` object as rate",
+        "LearningRateScheduler": "give each a `keras.optimizers.schedules` object as "
+        "rate",
+        "SwapEMAWeights": "average the generator by `ema=0.999` of the model",
+    }
+    for callback in callbacks:
+        for name, advice in instead.items():
+            if isinstance(callback, getattr(keras.callbacks, name)):
+                raise ValueError(
+                    f"{name} changes a model's one optimizer; a game has two. Leave "
+                    f"it out and {advice}."
+                )
+
+
 class AdversarialModel(Model):
     """A model with an optimizer for generators and one for discriminators.
 
@@ -73,18 +99,29 @@ class AdversarialModel(Model):
         """Variables that the discriminator's optimizer updates."""
         return self.discriminator.trainable_variables
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        **kwargs,
+    ):
         """Trains as `keras.Model.fit` does.
 
         Raises:
             ValueError: If there is something to validate on and no `test_step` to do
-                it, or if images in memory have values outside [0, 1].
+                it, if a callback changes the one optimizer that a game does not have,
+                or if examples are not what the model trains on.
         """
+        refuse_callbacks(callbacks)
         validates = kwargs.get("validation_data") is not None
         validates = validates or kwargs.get("validation_split")
         if validates and type(self).test_step is AdversarialModel.test_step:
             self.test_step(None)  # refuses now, before an epoch is spent
-        return super().fit(x, y, *args, **kwargs)
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def test_step(self, data):
         """Refuses: the losses of a game do not say how good its examples are."""
@@ -135,11 +172,12 @@ class AdversarialModel(Model):
     def compile(self, generator_optimizer, discriminator_optimizer, **kwargs):
         """Sets both optimizers; other arguments are those of `keras.Model.compile`.
 
-        There is no `model.optimizer`, so Keras' callbacks for learning rates do not
-        work: give an optimizer a `keras.optimizers.schedules` object as its rate.
+        There is no `model.optimizer`, so Keras' callbacks for learning rates are
+        refused: give an optimizer a `keras.optimizers.schedules` object as its rate.
 
         Raises:
-            ValueError: If both are the same object, or losses or metrics are given.
+            ValueError: If both are the same object or average weights by themselves, or
+                if losses or metrics are given.
         """
         super().compile(optimizer=None, **kwargs)  # Keras would know one at most
         self.generator_optimizer = self._own(generator_optimizer)
@@ -149,6 +187,14 @@ class AdversarialModel(Model):
                 "Generator and discriminator need an optimizer each: one keeps the "
                 "moments of one set of weights. Received the same object twice."
             )
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            if getattr(optimizer, "inner_optimizer", optimizer).use_ema:
+                raise ValueError(
+                    "`use_ema` of an optimizer would change the weights of one player "
+                    "in the middle of the game. Leave it out and average the generator "
+                    "beside: `ema=0.999` of the model. Received: "
+                    f"{type(optimizer).__name__} with use_ema=True."
+                )
         # Now: on several replicas no slot can be made inside a step.
         self.generator_optimizer.build(self.generator_variables)
         self.discriminator_optimizer.build(self.discriminator_variables)
@@ -166,14 +212,16 @@ class AdversarialModel(Model):
         if not self.compiled:
             return None
         serialize = keras.optimizers.serialize
+        both = self.generator_optimizer, self.discriminator_optimizer
         return {
-            "generator_optimizer": serialize(self.generator_optimizer),
-            "discriminator_optimizer": serialize(self.discriminator_optimizer),
+            "generator_optimizer": serialize(both[0]),
+            "discriminator_optimizer": serialize(both[1]),
+            "frozen": frozen_parts(self, *both),
             "steps_per_execution": self.steps_per_execution,
         }
 
-    def compile_from_config(self, config):
-        """Recompiles on load, which creates the slots that the file will fill."""
+    def recompile(self, config):
+        """Calls `compile`, which creates the slots that the file will fill."""
         deserialize = keras.optimizers.deserialize
         self.compile(
             deserialize(config["generator_optimizer"]),
@@ -202,7 +250,7 @@ class FromNoise(AdversarialModel):
     renamed = {"shape": "image_shape"}
 
     def __init__(self, image_shape, latent_dim, networks, regularizers, **kwargs):
-        check_counts(image_shape=tuple(image_shape), latent_dim=latent_dim)
+        check_counts(image_shape=as_tuple(image_shape), latent_dim=latent_dim)
         check(regularizers, networks)
         super().__init__(**kwargs)
         self.image_shape = tuple(image_shape)
@@ -246,7 +294,11 @@ class FromNoise(AdversarialModel):
 
         Returns:
             `(count, *image_shape)`.
+
+        Raises:
+            ValueError: If `count` is no positive count.
         """
+        check_counts(count=count)
         return in_parts(self, self.latents(count, seed))
 
     def latents(self, count, seed):
@@ -267,7 +319,7 @@ class FromNoise(AdversarialModel):
 
     def export_inputs(self):
         """Returns how inputs that need no data are distributed: noise is normal."""
-        return {"latents": inputs.normal}
+        return {"latents": export_inputs.normal}
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from zoo.training.registry import number
+
 
 class Average(keras.Model):
     """A network whose weights are the running average of another network's.
@@ -31,7 +33,7 @@ class Average(keras.Model):
     """
 
     def __init__(self, network, decay):
-        if not 0 < decay < 1:
+        if not 0 < number(decay) < 1:
             raise ValueError(
                 f"`ema` is a decay from 0 to below 1. Received {decay}. 0 keeps no "
                 "average: then make none."

@@ -8,7 +8,6 @@ A mixture of diagonal Gaussians travels as three tensors, `log_weights (componen
 `means (components, dim)` and `log_variances (components, dim)`.
 """
 
-import functools
 import math
 
 import numpy as np
@@ -128,8 +127,12 @@ def mixture_log_density(values, log_weights, means, log_variances):
     Returns:
         `(count,)`, in nats.
     """
-    values, means, log_variances = float32(values, means, log_variances)
-    # The expanded square loses digits to cancellation when all lie far from 0.
+    # The expanded square cancels: in float32 it was wrong by 0.6 nats at log-variances
+    # of -12, in float64 it never is by more than float32 rounds.
+    values, means, log_variances = (
+        tf.cast(x, tf.float64) for x in float32(values, means, log_variances)
+    )
+    # Around their own middle, so that less cancels when all lie far from 0.
     centre = tf.stop_gradient(tf.reduce_mean(means, axis=0))
     values, means = values - centre, means - centre
     precisions = tf.exp(-log_variances)  # (components, dim)
@@ -140,6 +143,7 @@ def mixture_log_density(values, log_weights, means, log_variances):
         + tf.reduce_sum(tf.square(means) * precisions, axis=-1)
     )
     per_component = -0.5 * (squares + tf.reduce_sum(log_variances + LOG_2PI, axis=-1))
+    per_component = tf.cast(per_component, tf.float32)
     return tf.reduce_logsumexp(log_weights + per_component, axis=-1)  # (count,)
 
 
@@ -215,7 +219,7 @@ def importance_sampled_nll(log_weights, images, samples, seed, rows):
 
     Args:
         log_weights: `(images, count, seed) -> (batch, count)`: logs of `count` weights
-            for each image, drawn by a `(2,)` seed.
+            for each image, drawn by a `(2,)` seed; a `tf.function`, to be fast.
         images: Array `(count, ...)`.
         samples: Weights for each image.
         seed: Of all draws; they do not depend on how many images there are.
@@ -228,7 +232,6 @@ def importance_sampled_nll(log_weights, images, samples, seed, rows):
         Burda et al. 2016, https://arxiv.org/abs/1509.00519, equation 8.
     """
 
-    @functools.partial(tf.function, reduce_retracing=True)
     def log_sum(batch, count, seed):
         return tf.reduce_logsumexp(log_weights(batch, count, seed), axis=1)  # (batch,)
 

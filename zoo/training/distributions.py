@@ -11,7 +11,7 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo.training import inputs
+from zoo.training import export_inputs
 from zoo.training.densities import (
     bernoulli_nll,
     gaussian_nll,
@@ -19,7 +19,7 @@ from zoo.training.densities import (
     mixture_log_density,
     normal_log_density,
 )
-from zoo.training.registry import register
+from zoo.training.registry import number, positive, register
 
 
 @register
@@ -61,7 +61,7 @@ class Gaussian(keras.layers.Layer):
     continuous = True
 
     def __init__(self, variance=None, **kwargs):
-        if variance is not None and not variance > 0:
+        if variance is not None and not 0 < number(variance) < math.inf:
             raise ValueError(
                 "`variance` must be positive, or None to learn it. Received "
                 f"variance={variance}."
@@ -102,7 +102,7 @@ class Prior(keras.layers.Layer):
     """
 
     def __init__(self, components, **kwargs):
-        if components < 1:
+        if not positive(components):
             raise ValueError(f"`components` must be 1 or more. Received {components}.")
         super().__init__(**kwargs)
         self.components = components
@@ -177,7 +177,11 @@ class Prior(keras.layers.Layer):
     def export_inputs(self, encode):
         """Returns how codes and what `codes` makes them of are distributed."""
         sample = functools.partial(self.sample, encode=encode)
-        return {"codes": sample, "noise": inputs.normal, "uniform": inputs.uniform}
+        return {
+            "codes": sample,
+            "noise": export_inputs.normal,
+            "uniform": export_inputs.uniform,
+        }
 
 
 @register
@@ -297,3 +301,39 @@ class VampPrior(Prior):
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""
         return {**super().get_config(), "components": self.components}
+
+
+def check(likelihood, prior, beta, deterministic):
+    """Refuses what is no likelihood, prior or weight of the divergence between them.
+
+    Args:
+        likelihood: An object, or `None` for the default.
+        prior: An object, or `None` for the default.
+        beta: A number or a schedule.
+        deterministic: Whether codes have no density, hence no divergence.
+
+    Raises:
+        ValueError: If one is of another kind, such as a name or a class, or if they do
+            not go together.
+    """
+    if not callable(beta) and not 0 <= number(beta) < math.inf:
+        raise ValueError(
+            "`beta` is 0 or more, or a `keras.optimizers.schedules` object. Received "
+            f"beta={beta!r}."
+        )
+    likely = isinstance(likelihood, keras.layers.Layer) and hasattr(likelihood, "nll")
+    if likelihood is not None and not likely:
+        raise ValueError(
+            "`likelihood` is an object such as Bernoulli() or Gaussian(). Received: "
+            f"{likelihood!r}."
+        )
+    if prior is not None and not isinstance(prior, Prior):
+        raise ValueError(
+            "`prior` is an object such as StandardNormal() or VampPrior(500). "
+            f"Received: {prior!r}."
+        )
+    if deterministic and (beta != 0 or prior is not None):
+        raise ValueError(
+            "A deterministic code has no divergence from a prior: pass beta=0 and no "
+            f"`prior`. Received beta={beta}, prior={prior}."
+        )

@@ -1,6 +1,7 @@
 """What constructors share: Keras' registry, configurations old and new, counts."""
 
 import dataclasses
+import math
 import numbers
 
 import keras
@@ -53,12 +54,27 @@ def check_counts(**counts):
     Raises:
         ValueError: If one is not; the message has them all.
     """
+    unlike = [
+        name
+        for name, value in counts.items()
+        if "shape" in name and not isinstance(value, (tuple, list))
+    ]
     given = [v if isinstance(v, (tuple, list)) else (v,) for v in counts.values()]
     # `()` counts nothing, and an unknown side, `None`, is no count.
-    if not all(group and all(map(positive, group)) for group in given):
+    if unlike or not all(group and all(map(positive, group)) for group in given):
         names = " and ".join(f"`{name}`" for name in counts)
         received = ", ".join(f"{name}={value}" for name, value in counts.items())
         raise ValueError(f"{names} must be counts, all positive. Received {received}.")
+
+
+def as_tuple(given):
+    """Returns a list as a tuple, as JSON's are meant, and anything else as it is."""
+    return tuple(given) if isinstance(given, list) else given
+
+
+def number(value):
+    """Returns a real number as a float, and NaN, which is in no range, for others."""
+    return float(value) if isinstance(value, numbers.Real) else math.nan
 
 
 def positive(number):

@@ -18,7 +18,8 @@ import keras
 import tensorflow as tf
 
 from zoo.training.noise import normal, uniform
-from zoo.training.registry import register
+from zoo.training.registry import number, register
+from zoo.training.step import all_replicas
 
 
 class Regularizer(keras.layers.Layer):
@@ -70,7 +71,7 @@ def check_weight(weight):
     Raises:
         ValueError: If it is one.
     """
-    if not 0 <= weight < math.inf:
+    if not 0 <= number(weight) < math.inf:
         raise ValueError(f"`weight` is 0 or more. Received weight={weight}.")
 
 
@@ -182,7 +183,7 @@ class GradientPenalty(Regularizer):
         one_sided: Whether slopes below `target` are left alone.
 
     Raises:
-        ValueError: If `weight` is negative.
+        ValueError: If `weight` or `target` is negative.
 
     Source:
         Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, section 4 and
@@ -194,6 +195,8 @@ class GradientPenalty(Regularizer):
     def __init__(self, weight=10.0, target=1.0, one_sided=False, **kwargs):
         super().__init__(**kwargs)
         check_weight(weight)
+        if not 0 <= number(target) < math.inf:
+            raise ValueError(f"`target` is 0 or more. Received target={target}.")
         self.weight = weight
         self.target = target
         self.one_sided = one_sided
@@ -241,7 +244,7 @@ class LeCam(Regularizer):
     def __init__(self, weight=0.01, decay=0.99, **kwargs):
         super().__init__(**kwargs)
         check_weight(weight)
-        if not 0 <= decay < 1:
+        if not 0 <= number(decay) < 1:
             raise ValueError(f"`decay` is from 0 to below 1. Received decay={decay}.")
         self.weight = weight
         self.decay = decay
@@ -257,6 +260,7 @@ class LeCam(Regularizer):
         for mean, logits in pairs:
             # This batch's mean; the running one is a target and has no gradient.
             here = tf.reduce_mean(tf.cast(tf.stop_gradient(logits), tf.float32))
+            here = all_replicas(here)  # or each would keep a mean of its own
             mean.assign(self.decay * mean + (1.0 - self.decay) * here)
         real_logits = tf.cast(real_logits, tf.float32)
         fake_logits = tf.cast(fake_logits, tf.float32)
@@ -293,7 +297,7 @@ class WeightClipping(Regularizer):
 
     def __init__(self, limit=0.01, **kwargs):
         super().__init__(**kwargs)
-        if not limit > 0:
+        if not number(limit) > 0:
             raise ValueError(f"`limit` is above 0. Received limit={limit}.")
         self.limit = limit
 
@@ -331,7 +335,7 @@ class InstanceNoise(Regularizer):
 
     def __init__(self, stddev=0.1, steps=10_000, **kwargs):
         super().__init__(**kwargs)
-        if not 0 <= stddev < math.inf or steps < 1:
+        if not (0 <= number(stddev) < math.inf and number(steps) >= 1):
             raise ValueError(
                 "`stddev` is 0 or more and `steps` 1 or more. Received "
                 f"stddev={stddev}, steps={steps}."

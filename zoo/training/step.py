@@ -9,6 +9,8 @@ training loop here: that is `keras.Model.fit`.
 import keras
 import tensorflow as tf
 
+from zoo.training.inputs import guard
+
 
 def split(data):
     """Splits a batch of `fit` into `(x, y)`, `y` being `None` where there is none.
@@ -34,20 +36,11 @@ def unpack(data, shape):
 
     Raises:
         ValueError: If the examples are of another shape, weighted, or whole numbers,
-            such as the bytes of images.
+            such as the bytes of images; from `fit`, if values are NaN or out of range,
+            see `zoo.training.inputs`.
     """
     examples, labels = split(data)
-    if not tf.as_dtype(examples.dtype).is_floating:
-        raise ValueError(
-            "Train on floats: images in [0, 1], as `zoo.data.images.batches` gives "
-            f"them, or divided by 255. Received: {tf.as_dtype(examples.dtype).name}."
-        )
-    if not examples.shape[1:].is_compatible_with(shape):
-        raise ValueError(
-            f"Examples are of shape {tuple(shape)}; a grey image has one channel, "
-            f"`x[..., None]`. Received: {tuple(examples.shape[1:])}."
-        )
-    return tf.cast(examples, tf.float32), labels
+    return guard(examples, shape), labels
 
 
 def minimize(loss, tape, variables, optimizer):
@@ -121,6 +114,14 @@ def mean_over_replicas(values):
         context = tf.distribute.get_replica_context()
         count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / replicas
     return tf.reduce_sum(values) / tf.maximum(count, 1.0)
+
+
+def all_replicas(mean):
+    """Returns the mean over all replicas of a value that each of them has."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return mean
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
 
 
 def means(*names):
