@@ -113,6 +113,8 @@ def test_failure_exits_with_1_and_one_message(argv, message, capsys, tmp_path):
 
 
 def test_version_is_that_of_the_package(capsys):
+    assert run("--help") == 0
+    assert "--version" in capsys.readouterr().out
     assert run("--version") == 0
     assert capsys.readouterr().out.strip() == version("generative-zoo")
 
@@ -120,10 +122,10 @@ def test_version_is_that_of_the_package(capsys):
 def test_samples_come_in_one_picture_or_a_file_each(tmp_path):
     flags = ("cgan_fashion_mnist", "--count", "3", "--label", "7", "--out")
     assert run("sample", *flags, str(tmp_path / "all.png")) == 0
-    assert run("sample", *flags, str(tmp_path / "each")) == 0
-    names = [path.name for path in sorted((tmp_path / "each").iterdir())]
+    assert run("sample", *flags, str(tmp_path / "each.v2")) == 0
+    names = [path.name for path in sorted((tmp_path / "each.v2").iterdir())]
     assert names == ["00000.png", "00001.png", "00002.png"]
-    found, _ = images.load(tmp_path / "each", "all")
+    found, _ = images.load(tmp_path / "each.v2", "all")
     model = presets.load("cgan_fashion_mnist")
     expected = np.asarray(model.sample(3, [7, 7, 7], seed=0)).clip(0.0, 1.0)
     np.testing.assert_allclose(found / 255.0, expected, atol=0.51 / 255.0)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import zoo.classifier
 from zoo.deploy import hub, presets
 
 NAME = "classifier_mnist"  # the smallest
@@ -17,12 +18,13 @@ NAME = "classifier_mnist"  # the smallest
 @pytest.fixture(scope="module")
 def uploaded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hub") / "5f2a9c"  # as snapshots are called
-    hub.folder(NAME, folder)
+    presets.for_hub(NAME, folder)
     return folder
 
 
 def test_keras_alone_loads_what_is_uploaded(uploaded):
     """`load_model("hf://...")` downloads such a folder and goes on as here."""
+    assert zoo.classifier.Classifier  # imported, so that Keras knows the class
     images = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
     loaded = keras.saving.load_model(uploaded)
     np.testing.assert_array_equal(loaded(images), presets.load(NAME)(images))

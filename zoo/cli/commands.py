@@ -29,6 +29,8 @@ from zoo.experiment import report
 from zoo.system import read_json
 
 Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+#: Files that `zoo sample` does not write; any other name is a folder's.
+OTHER_IMAGES = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
 
 
@@ -77,7 +79,7 @@ def sample(
             "--count must be 1 or more and --seed 0 or more. Received "
             f"--count {count} --seed {seed}."
         )
-    if out.suffix.lower() not in ("", ".png"):
+    if out.suffix.lower() in OTHER_IMAGES:
         raise WrongUse(f"--out is a .png file or a folder. Received {out}.")
     model = generative(trained(source).model, source)
     from zoo.experiment import pictures, quality
@@ -88,7 +90,7 @@ def sample(
             raise WrongUse(f"{source} draws no classes: leave --label out.")
         asked["conditions"] = [label] * count
     images = quality.sample(model, count, seed=seed, **asked)
-    if out.suffix:
+    if out.suffix.lower() == ".png":
         pictures.write_grid(out, images)
     else:
         for index, image in enumerate(images):
@@ -318,8 +320,12 @@ def main(argv: list[str] | None = None) -> int:
         elif argv[:1] == ["train"] and argv[1:] and not argv[1].startswith("-"):
             run_recipe(argv[1], argv[2:])
         else:
+            summary = __doc__.splitlines()[0]
             tyro.extras.subcommand_cli_from_dict(
-                COMMANDS, prog="zoo", args=argv, description=__doc__.splitlines()[0]
+                COMMANDS,
+                prog="zoo",
+                args=argv,
+                description=f"{summary} `zoo --version` prints the version.",
             )
         sys.stdout.flush()
     except WrongUse as error:

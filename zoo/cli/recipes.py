@@ -1,7 +1,10 @@
 """The catalogue of recipes, and how a run or a preset is found and loaded."""
 
 import ast
+import contextlib
 import dataclasses
+import functools
+import glob
 import importlib.util
 import os
 import pkgutil
@@ -126,6 +129,32 @@ def silent_start():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for a GPU, and complains, only once
+    prepare_gpus()
+
+
+#: What Linux shows of NVIDIA cards, with TensorFlow or without.
+GPU_FILES = "/dev/nvidia[0-9]*"
+
+
+@functools.cache
+def prepare_gpus():
+    """Lets memory of GPUs grow as it is needed, or says that TensorFlow uses none.
+
+    By default the first program takes a card's whole memory, and the second fails.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError):  # this process has used it already
+            tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus and glob.glob(GPU_FILES):
+        print(
+            "zoo: this machine has a GPU, but TensorFlow does not use it. "
+            "`pip install 'generative-zoo[gpu]'` brings CUDA; see too that "
+            "CUDA_VISIBLE_DEVICES does not hide the card.",
+            file=sys.stderr,
+        )
 
 
 def trained(source: str, **changes) -> Trained:

@@ -1,19 +1,14 @@
-"""Presets on the Hugging Face hub: their page, the folder to upload, and back.
+"""Presets on the Hugging Face hub: their page, and how they come back.
 
-    hub.folder("vae_fashion_mnist", "upload")     # then: hf upload OWNER/NAME upload
-    presets.load("hf://OWNER/NAME")               # verified by its card
-    keras.saving.load_model("hf://OWNER/NAME")    # the same model, by Keras alone
+    presets.for_hub("vae_fashion_mnist", "upload")      # hf upload OWNER/NAME upload
+    presets.load("hf://OWNER/NAME")                     # verified by its card
+    keras.saving.load_model("hf://OWNER/NAME")          # after `import zoo.vae`
 
 Keras loads by `hf://` what it saves so: the parts of a `.keras` file, unpacked.
 """
 
 import json
-import shutil
-import zipfile
 from pathlib import Path
-
-from zoo.deploy import presets
-from zoo.system import whole
 
 #: How the name of what is on the hub begins.
 PREFIX = "hf://"
@@ -90,27 +85,6 @@ def model_card(card):
 def quoted(text):
     """Returns a string as YAML and JSON both read it."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def folder(name, directory, shelf=presets.SHELF):
-    """Writes a preset as a folder to upload to the hub.
-
-    Args:
-        name: Of the preset.
-        directory: To write, whole or not at all.
-        shelf: Where the preset is.
-
-    Raises:
-        ValueError: If there is no such preset, or a file of it is damaged.
-    """
-    presets.verify(name, shelf)
-    source = Path(shelf) / name
-    with whole(directory) as beside:
-        shutil.copytree(source, beside)
-        text = model_card(presets.card(name, shelf))
-        (beside / "README.md").write_text(text, "utf-8")
-        with zipfile.ZipFile(source / "model.keras") as parts:
-            parts.extractall(beside)  # config.json, metadata.json, model.weights.h5
 
 
 def fetch(name):

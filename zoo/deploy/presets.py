@@ -13,8 +13,11 @@ One preset is one folder:
 
 import difflib
 import re
+import shutil
+import zipfile
 from pathlib import Path
 
+from zoo.deploy import hub
 from zoo.system import folder_of, read_json, sha256, size, whole, write_json
 
 SHELF = folder_of("saved_models")
@@ -54,9 +57,7 @@ def load(name, shelf=SHELF):
     """
     from zoo.training.loading import load_model
 
-    if name.startswith("hf://"):
-        from zoo.deploy import hub
-
+    if name.startswith(hub.PREFIX):
         folder = hub.fetch(name)
         name, shelf = folder.name, folder.parent
     verify(name, shelf)
@@ -97,7 +98,7 @@ def save(model, name, shelf, examples, **facts):
         ValueError: If the name has other characters than small letters, digits and _,
             or if an exported file is too far from the model.
     """
-    from zoo.deploy import export, hub
+    from zoo.deploy import export
 
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise ValueError(
@@ -134,6 +135,27 @@ def save(model, name, shelf, examples, **facts):
         write_json(beside / "card.json", facts)
         (beside / "README.md").write_text(hub.model_card(facts), "utf-8")
     return folder
+
+
+def for_hub(name, directory, shelf=SHELF):
+    """Writes a preset as a folder to upload to the hub.
+
+    Keras loads by `hf://` what it saves so: the parts of a `.keras` file, unpacked.
+
+    Args:
+        name: Of the preset.
+        directory: To write, whole or not at all.
+        shelf: Where the preset is.
+
+    Raises:
+        ValueError: If there is no such preset, or a file of it is damaged.
+    """
+    verify(name, shelf)
+    with whole(directory) as beside:
+        shutil.copytree(Path(shelf) / name, beside)
+        (beside / "README.md").write_text(hub.model_card(card(name, shelf)), "utf-8")
+        with zipfile.ZipFile(beside / "model.keras") as parts:
+            parts.extractall(beside)  # config.json, metadata.json, model.weights.h5
 
 
 def unknown(kind, name, known):
