@@ -285,7 +285,7 @@ class VAE(Model):
             "divergence": divergence,
         }
         if self.likelihood.continuous:
-            dims = int(np.prod(self.image_shape))
+            dims = math.prod(self.image_shape)
             losses["bits_per_dim"] = bits_per_dim(losses["negative_elbo"], dims)
         return losses
 
@@ -333,8 +333,8 @@ class VAE(Model):
                 "reconstructions, or train with deterministic=False."
             )
         check_counts(samples=samples)
-        look(images, self.image_shape)
-        rows = max(1, 2**22 // int(np.prod(self.image_shape)))  # 16 MiB of outputs
+        images = look(images, self.image_shape)
+        rows = max(1, 2**22 // math.prod(self.image_shape))  # 16 MiB of outputs
         return importance_sampled_nll(self.log_weights, images, samples, seed, rows)
 
     @functools.partial(tf.function, reduce_retracing=True)  # traced once for a model
@@ -359,9 +359,8 @@ class VAE(Model):
     def export_signatures(self):
         """Returns `{endpoint: (function, input specs)}` for `zoo.deploy.export`.
 
-        Noise is the caller's to provide, so that outputs can be compared value for
-        value. Under the standard normal prior `decode` of noise is a sample; a learned
-        prior adds `sample`, which maps noise to codes first.
+        Noise is the caller's, so that outputs can be compared value for value. `decode`
+        of it is a sample; a learned prior adds `sample`, which maps it to codes first.
         """
 
         def spec(name, *shape):
