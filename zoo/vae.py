@@ -282,7 +282,7 @@ class VAE(Model):
             "divergence": divergence,
         }
         if self.likelihood.continuous:
-            dims = int(np.prod(self.image_shape))
+            dims = math.prod(self.image_shape)
             losses["bits_per_dim"] = bits_per_dim(losses["negative_elbo"], dims)
         return losses
 
@@ -330,8 +330,8 @@ class VAE(Model):
                 "reconstructions, or train with deterministic=False."
             )
         check_counts(samples=samples)
-        look(images, self.image_shape)
-        rows = max(1, 2**22 // int(np.prod(self.image_shape)))  # 16 MiB of outputs
+        images = look(images, self.image_shape)
+        rows = max(1, 2**22 // math.prod(self.image_shape))  # 16 MiB of outputs
         return importance_sampled_nll(self.log_weights, images, samples, seed, rows)
 
     @functools.partial(tf.function, reduce_retracing=True)  # traced once for a model
