@@ -1,12 +1,11 @@
 """Compares a plain autoencoder's latent space with a VAE's: where are the holes?
 
-    zoo train autoencoder_or_vae      2 minutes; writes pictures and report.json
+    zoo train autoencoder_or_vae      a minute; writes pictures and report.json
 
 The same two networks with a code of two numbers, trained with and without the noise and
-the KL term. The autoencoder reconstructs better, and nothing tells where its codes lie:
-far from the prior, with gaps between, so what is decoded from random codes or from
-half-way between two images is often no clothing. The VAE packs its codes where the
-prior has its mass and decodes all that lies between.
+the KL term. The autoencoder reconstructs a little better, and nothing tells where its
+codes lie: far from the prior, with gaps between, so that most random codes are far from
+any image's. The VAE packs its codes where the prior has its mass.
 
 Kingma & Welling 2013, https://arxiv.org/abs/1312.6114, figure 4; for samples of plain
 autoencoders, Ghosh et al. 2020, https://arxiv.org/abs/1903.12436, section 4.

@@ -39,9 +39,9 @@ class Config(Settings):
     """of each fitted prior; codes of ten clothes lie in many clusters"""
     steps: int = 200
     """updates of the VampPrior's pseudo-inputs, of 500 codes each"""
-    weights: tuple[float, ...] = (0.1, 0.5, 1.0, 3.0, 10.0)
+    weights: tuple[float, ...] = (0.1, 1.0, 5.0, 20.0)
     """lambda, of the Cauchy-Schwarz divergence in the small models; none skips them"""
-    epochs: int = 4
+    epochs: int = 3
     """passes over 10,000 images for each lambda: they differ long before they end"""
 
 
