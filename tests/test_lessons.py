@@ -276,3 +276,14 @@ def test_shares_of_errors_worked_by_hand():
     assert found["its own read"] == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3])
     assert found["dates wrong"] == pytest.approx(2 / 3)
     assert found["true letters read"] == [0, 0, 0, 0]
+    assert found["cost of its own"] == pytest.approx(3 / 12)
+
+
+@pytest.mark.slow
+def test_scheduled_sampling_lowers_what_reading_its_own_words_costs(tmp_path):
+    """The claim of Bengio et al. 2015, section 4, on dates."""
+    found = run(exposure_bias, tmp_path)
+    forced, sampled = found["teacher forcing"], found["scheduled sampling"]
+    assert forced["cost of its own"] > 2 * sampled["cost of its own"] > -0.02
+    for each in found["teacher forcing"], found["scheduled sampling"]:
+        assert each["after an error of its own"] > each["before any"]
