@@ -2,11 +2,9 @@
 
     zoo train backpropagation_through_time   seconds; a picture and report.json
 
-A recurrent network uses one matrix at every step, so its gradient is a sum of a term
-for each; that of a step far back holds a product of Jacobians. Its singular values are
-powers of the matrix's own in a linear cell, less where tanh saturates, and last along
-an LSTM's cell whose forget gates are open. Clipping bounds a gradient's norm and keeps
-its direction; nothing that vanished comes back.
+The gradient of a recurrent matrix is a sum over steps; that of a step far back holds a
+product of Jacobians. Its singular values are powers in a linear cell, less where tanh
+saturates, and last along an LSTM whose forget gates are open. Clipping bounds the norm.
 
 Werbos 1990, https://doi.org/10.1109/5.58337; Pascanu et al. 2013,
 https://arxiv.org/abs/1211.5063, sections 2 and 3.2.
@@ -21,6 +19,7 @@ import tensorflow as tf
 from zoo.experiment import report
 from zoo.experiment.panels import Panel, lines, write_panels
 from zoo.experiment.settings import Settings
+from zoo.networks.jacobians import singular_values
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,16 @@ def by_hand(w, u, x, y):
 
     `h(t) = tanh(w h(t-1) + u x(t))` from 0; the error is half the square of h(3) - y.
     """
-    h0 = np.zeros(len(w))
-    h1 = np.tanh(w @ h0 + u @ x[0])  # (units,)
+    h1 = np.tanh(u @ x[0])  # (units,); before it there was nothing
     h2 = np.tanh(w @ h1 + u @ x[1])
     h3 = np.tanh(w @ h2 + u @ x[2])
     # A delta is the error's slope before tanh, whose own slope is 1 - tanh^2.
     delta3 = (h3 - y) * (1.0 - h3**2)
     delta2 = (w.T @ delta3) * (1.0 - h2**2)  # one Jacobian further back
     delta1 = (w.T @ delta2) * (1.0 - h1**2)
-    return np.stack([np.outer(delta1, h0), np.outer(delta2, h1), np.outer(delta3, h2)])
+    return np.stack(
+        [np.outer(delta1, 0 * h1), np.outer(delta2, h1), np.outer(delta3, h2)]
+    )
 
 
 def automatic(w, u, x, y, activation=tf.tanh):
@@ -66,8 +66,8 @@ def automatic(w, u, x, y, activation=tf.tanh):
 
 def cells(units, gains, seed):
     """Returns `{name: cell}`, in float64, as products get small."""
-    found = {}
-    for gain, function in ((gains[0], None), (gains[1], None), (gains[1], "tanh")):
+    found, (low, high) = {}, gains
+    for gain, function in ((low, None), (high, None), (high, "tanh")):
         cell = keras.layers.SimpleRNNCell(units, function, dtype="float64")
         cell.recurrent_initializer = keras.initializers.Orthogonal(gain, seed)
         found[f"{function or 'linear'}, {gain:g}"] = cell
@@ -79,42 +79,19 @@ def cells(units, gains, seed):
     return found
 
 
-def singular_values(cell, x):
-    """Returns the largest and the smallest of the state's Jacobian after each step."""
-    states = cell.get_initial_state(1)
-    count = len(states) if isinstance(states, list) else 1  # an LSTM's cell is its last
-    flat, found = tf.zeros((1, count * cell.units), tf.float64), []
-
-    @tf.function
-    def step(row, flat):
-        with tf.GradientTape() as tape:
-            tape.watch(flat)
-            _, after = cell(row[None], tf.split(flat, count, axis=1))
-            after = tf.concat(after, axis=-1)  # (1, count * units)
-        return after, tape.batch_jacobian(after, flat)[0]
-
-    product = np.eye(count * cell.units)
-    for row in tf.constant(x):
-        flat, jacobian = step(row, flat)
-        product = jacobian.numpy() @ product
-        block = product[-cell.units :, -cell.units :]  # (units, units)
-        found.append(np.linalg.svd(block, compute_uv=False)[[0, -1]])
-    return np.array(found)
-
-
 def panels_of(terms, whole, products, gains, norms):
     """Returns the terms, the singular values over steps, and the norms over gains."""
     hand = {"last step alone": terms[2].ravel(), "all three": terms.sum(axis=0).ravel()}
     largest, smallest = ({k: v[:, c] for k, v in products.items()} for c in (0, 1))
     steps = np.arange(1, len(largest["LSTM"]) + 1)
-    dotted = [line._replace(label="") for line in lines(steps, smallest, ":")]
+    curves = lines(steps, largest)
+    curves += [line._replace(label="") for line in lines(steps, smallest, ":")]
     logs = {"yscale": "log", "ylim": (1e-9, 1e9), "xlabel": "steps"}
     gain = {"yscale": "log", "xlabel": "singular values of the matrix"}
     labels = {"xlabel": "automatic", "ylabel": "by hand"}
-    values = lines(steps, largest) + dotted
     return [
         Panel("gradient over three steps", lines(whole.ravel(), hand, "."), labels),
-        Panel("singular values; smallest dotted", values, logs),
+        Panel("singular values; smallest dotted", curves, logs),
         Panel("gradient's norm, linear cell", lines(gains, norms, "o-"), gain),
     ]
 
@@ -129,9 +106,11 @@ def main(config):
     chosen = cells(units, config.gains, config.seed)
     products = {name: singular_values(cell, x) for name, cell in chosen.items()}
     gains, turn = np.linspace(*config.gains, 13), np.linalg.qr(w)[0]
-    found = [automatic(gain * turn, u, x, y, tf.identity) for gain in gains]
-    clipped = [tf.clip_by_norm(g, config.clip_norm) for g in found]
-    norms = {"norm": found, "clipped": clipped}
+    of_w = [automatic(gain * turn, u, x, y, tf.identity) for gain in gains]
+    norms = {
+        "norm": of_w,
+        "clipped": [tf.clip_by_norm(g, config.clip_norm) for g in of_w],
+    }
     norms = {k: [float(tf.norm(g)) for g in some] for k, some in norms.items()}
     name = "backpropagation_through_time"
     path = config.directory(name) / f"{name}.png"
@@ -139,9 +118,8 @@ def main(config):
     last = {k: v[-1].tolist() for k, v in products.items()}
     error = float(np.abs(terms.sum(axis=0) - whole).max())
     print(f"By hand and automatic differ by {error:.0e} at most.")
-    print(
-        "Singular values", *(f"{k}: {b:.0e} to {a:.0e};" for k, (a, b) in last.items())
-    )
+    ends = (f"{k}: {b:.0e} to {a:.0e};" for k, (a, b) in last.items())
+    print("Singular values", *ends)
     print("Largest gradient:", *(f"{k} {max(v):.2g}" for k, v in norms.items()))
     results = {"difference": error, "singular_values": last, **norms}
     return report.finish(name, config, results, [path])

@@ -4,9 +4,8 @@
 
 The mean KL divergence of a VAE's posteriors from its prior is the mutual information of
 images and codes plus the divergence of the average posterior from the prior, which
-makes samples bad: the decoder has not seen codes like those drawn. A prior fitted to
-the shipped model's codes lowers that part alone. The weight of the divergence trades
-the two: shown for small Cauchy-Schwarz autoencoders by lambda.
+makes samples bad: the decoder has not seen such codes. A prior fitted to the shipped
+model's codes lowers that part alone; the divergence's weight lambda trades the two.
 
 Hoffman & Johnson 2016, "ELBO surgery", section 2; VampPrior, Tomczak & Welling 2018,
 https://arxiv.org/abs/1705.07120; Tran et al. 2022, https://arxiv.org/abs/2101.02149.
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-import tensorflow as tf
 from sklearn.mixture import GaussianMixture
 
 from zoo.data import images
@@ -52,33 +50,17 @@ def codes_of(model, pictures, seed):
     return mean, log_variance, (mean + np.exp(0.5 * log_variance) * noise).astype("f4")
 
 
-def fitted_vamp(model, train, codes, config):
-    """Returns a VampPrior whose pseudo-inputs make codes likely; the model stays."""
-    prior = VampPrior(config.components)
-    prior.attach(train.shape[1:], codes.shape[1])
-    prior.pseudo_inputs.assign(train[: config.components])
-    optimizer = keras.optimizers.Adam(3e-2)
-    optimizer.build([prior.pseudo_inputs])
-
-    @tf.function
-    def update(some):
-        with tf.GradientTape() as tape:
-            loss = -tf.reduce_mean(prior.log_density(some, model.encode))
-        gradients = tape.gradient(loss, [prior.pseudo_inputs.value])
-        optimizer.apply(gradients, [prior.pseudo_inputs])
-
-    for some in np.random.default_rng(config.seed).choice(codes, (config.steps, 500)):
-        update(some)
-    return prior
-
-
 def parts_of(train, test, config):
     """Returns `{prior: parts of the shipped model's KL term on test images}`, nats."""
     model = presets.load("vae_fashion_mnist")
     learned = codes_of(model, train, config.seed)[2]
     *posteriors, codes = codes_of(model, test, config.seed + 1)
     mixture = GaussianMixture(config.components, random_state=config.seed).fit(learned)
-    vamp = fitted_vamp(model, train, learned, config)
+    vamp = VampPrior(config.components)
+    vamp.attach(train.shape[1:], codes.shape[1])
+    vamp.pseudo_inputs.assign(train[: config.components])
+    some = np.random.default_rng(config.seed).choice(learned, (config.steps, 500))
+    vamp.fit(some, model.encode, keras.optimizers.Adam(3e-2))
     log_priors = {
         "its own": model.prior.log_density(codes, model.encode),
         "mixture": mixture.score_samples(codes),
@@ -104,8 +86,8 @@ def trade(train, test, config):
 
 def panels_of(parts, traded, weights):
     """Returns the parts of the KL term by prior, and the trade by lambda."""
-    keys = ("kl", "mutual_information", "marginal_kl")
-    curves = {key: [part[key] for part in parts.values()] for key in keys}
+    names = ("kl", "mutual_information", "marginal_kl")
+    curves = {name: [part[name] for part in parts.values()] for name in names}
     axes = {"xticks": range(3), "xticklabels": parts, "ylim": (0, None)}
     pairs = zip(weights, traded, strict=True)
     points = [Line(*np.transpose([at]), f"lambda {w:g}", "o") for w, at in pairs]
@@ -124,10 +106,13 @@ def main(config):
     traded = list(trade(train, test, config))
     path = config.directory("elbo_surgery") / "elbo_surgery.png"
     write_panels(path, panels_of(parts, traded, config.weights))
-    own = parts["its own"]
-    print(f"KL {own['kl']:.2f} nats, information {own['mutual_information']:.2f}")
+    print(
+        "KL {kl:.2f} nats, information {mutual_information:.2f}".format(
+            **parts["its own"]
+        )
+    )
     print("Marginal KL:", *(f"{k} {v['marginal_kl']:.2f}," for k, v in parts.items()))
-    for weight, (nats, distance) in zip(config.weights, traded, strict=True):
-        print(f"lambda {weight:g}: {nats:.1f} nats, Frechet {distance:.2f};", end=" ")
+    rows = zip(config.weights, traded, strict=True)
+    print(*(f"lambda {w:g}: {n:.1f} nats, Frechet {d:.2f};" for w, (n, d) in rows))
     results = {"images": len(test), "priors": parts, "trade": traded}
     return report.finish("elbo_surgery", config, results, [path])

@@ -58,10 +58,7 @@ def train(teaching, vocabularies, batches, config):
 
 
 def errors(model, sources, targets):
-    """Returns which letters are wrong, reading the true ones before and its own.
-
-    Two arrays of booleans, `(dates, letters)`.
-    """
+    """Returns `(dates, letters)` of what is wrong: true ones read, and its own."""
 
     def padded(ids, length=None):
         return keras.utils.pad_sequences(ids, length, padding="post", truncating="post")
@@ -116,6 +113,5 @@ def main(config):
         found[name] = shares(*errors(model, *tests))
         print(name, *(f"{k} {v:.3f};" for k, v in list(found[name].items())[2:]))
     path = config.directory("exposure_bias") / "exposure_bias.png"
-    panels = [panel(name, each) for name, each in found.items()]
-    write_panels(path, panels, legend_below=True)
+    write_panels(path, [panel(*one) for one in found.items()], legend_below=True)
     return report.finish("exposure_bias", config, found, [path])

@@ -78,10 +78,8 @@ def panels_of(x, p, q, trained, values, best, logits):
     steps, ends = np.arange(len(values)), [0, len(values)]
     saturating, non_saturating = slopes(logits)
     areas = [Line(x, p, "real, p", "area"), Line(x, q, "fake, q", "area")]
-    best_d, found = (
-        Line(x, p / (p + q), "p / (p + q)"),
-        Line(x, trained, "trained", "k--"),
-    )
+    best_d = Line(x, p / (p + q), "p / (p + q)")
+    found = Line(x, trained, "trained", "k--")
     value = [
         Line(steps, values, "trained, a batch each"),
         Line(ends, [best, best], "-log 4 + 2 JS", "k--"),

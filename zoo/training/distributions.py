@@ -291,6 +291,26 @@ class VampPrior(Prior):
         )
         super().attach(image_shape, latent_dim)
 
+    def fit(self, batches, encode, optimizer):
+        """Moves the pseudo-inputs alone so that given codes become likely.
+
+        Args:
+            batches: Iterable of codes, `(batch, latent_dim)` each.
+            encode: A model's encoder, which stays as it is.
+            optimizer: A `keras.optimizers.Optimizer`.
+        """
+        optimizer.build([self.pseudo_inputs])
+
+        @tf.function
+        def update(codes):
+            with tf.GradientTape() as tape:
+                loss = -tf.reduce_mean(self.log_density(codes, encode))
+            gradients = tape.gradient(loss, [self.pseudo_inputs.value])
+            optimizer.apply(gradients, [self.pseudo_inputs])
+
+        for codes in batches:
+            update(codes)
+
     def mixture(self, encode):
         """Returns the posteriors of the pseudo-inputs."""
         # (components, latent_dim) each; gradients reach encoder and pseudo-inputs.
