@@ -37,20 +37,16 @@ class Config(Settings):
 
 
 def by_hand(w, u, x, y):
-    """Returns what each of three steps adds to the gradient of the error, for `w`.
-
-    `h(t) = tanh(w h(t-1) + u x(t))` from 0; the error is half the square of h(3) - y.
-    """
-    h1 = np.tanh(u @ x[0])  # (units,); before it there was nothing
+    """Returns the terms of three steps in the gradient of `|h(3) - y|^2 / 2` by `w`."""
+    h0 = np.zeros(len(w))
+    h1 = np.tanh(w @ h0 + u @ x[0])  # (units,)
     h2 = np.tanh(w @ h1 + u @ x[1])
     h3 = np.tanh(w @ h2 + u @ x[2])
     # A delta is the error's slope before tanh, whose own slope is 1 - tanh^2.
     delta3 = (h3 - y) * (1.0 - h3**2)
     delta2 = (w.T @ delta3) * (1.0 - h2**2)  # one Jacobian further back
     delta1 = (w.T @ delta2) * (1.0 - h1**2)
-    return np.stack(
-        [np.outer(delta1, 0 * h1), np.outer(delta2, h1), np.outer(delta3, h2)]
-    )
+    return np.stack([np.outer(delta1, h0), np.outer(delta2, h1), np.outer(delta3, h2)])
 
 
 def automatic(w, u, x, y, activation=tf.tanh):
@@ -106,11 +102,9 @@ def main(config):
     chosen = cells(units, config.gains, config.seed)
     products = {name: singular_values(cell, x) for name, cell in chosen.items()}
     gains, turn = np.linspace(*config.gains, 13), np.linalg.qr(w)[0]
-    of_w = [automatic(gain * turn, u, x, y, tf.identity) for gain in gains]
-    norms = {
-        "norm": of_w,
-        "clipped": [tf.clip_by_norm(g, config.clip_norm) for g in of_w],
-    }
+    found = [automatic(gain * turn, u, x, y, tf.identity) for gain in gains]
+    clipped = [tf.clip_by_norm(g, config.clip_norm) for g in found]
+    norms = {"norm": found, "clipped": clipped}
     norms = {k: [float(tf.norm(g)) for g in some] for k, some in norms.items()}
     name = "backpropagation_through_time"
     path = config.directory(name) / f"{name}.png"

@@ -31,6 +31,7 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.networks.dcgan import DCGAN, check_networks
+from zoo.training import export_inputs
 from zoo.training.adversarial import FromNoise, discriminator_accuracy
 from zoo.training.inputs import one_hot
 from zoo.training.losses import ADVERSARIAL_LOSSES
@@ -335,7 +336,7 @@ class CGAN(FromNoise):
 
     def export_inputs(self):
         """Returns how inputs that need no data are distributed; classes are even."""
-        return super().export_inputs() | {"conditions": one_hot}
+        return super().export_inputs() | {"conditions": export_inputs.one_hot}
 
     def get_config(self):
         """Returns the arguments of `__init__`, under their own names."""
