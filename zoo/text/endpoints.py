@@ -33,7 +33,8 @@ def served(translator, longest):
         empty = lengths <= 1  # nothing but the end
         kept = ~empty & (lengths <= longest)  # (batch,)
         rows = tf.boolean_mask(source, kept)  # (kept, time)
-        most = tf.reduce_max(tf.where(kept, lengths, 1))  # no time for what is left out
+        # No time for what is left out; one place where there is nothing at all.
+        most = tf.maximum(1, tf.reduce_max(tf.where(kept, lengths, 1)))
         found = translator.search(rows[:, :most], beam=5)
         texts = translator.target_vocabulary.decode_tf(found.tokens[:, 0])  # (kept,)
         # Back to their places; the others look behind the last.
