@@ -155,7 +155,7 @@ def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="all positive. Received .*condition_dim=0"):
         CGAN(condition_dim=0)
     model = CGAN((2,), 3, 2, MLP((4,)))
-    with pytest.raises(ValueError, match=r"or \(batch, 3\) vectors. Received: shape"):
+    with pytest.raises(ValueError, match=r"are \(batch, 3\) vectors. Received: shape"):
         model.sample(2, np.ones((2, 4)))
     with pytest.raises(ValueError, match=r"Each of the 3 examples.*shape \(2,\)"):
         model.sample(3, [1, 2])
@@ -171,7 +171,9 @@ def test_compiled_by_xla_an_unknown_label_is_not_passed_over():
     for labels, finite in (([0, 2], True), ([0, 3], False)):
         model = CGAN((2,), 3, 2, MLP((4,)))
         model.compile("adam", "adam", jit_compile=True)
-        logs = model.fit(points, np.array(labels), verbose=0).history
+        # In batches: of arrays in memory `fit` would refuse the label at once.
+        batch = tf.data.Dataset.from_tensors((points, np.array(labels)))
+        logs = model.fit(batch, verbose=0).history
         assert np.isfinite(logs["discriminator_loss"][0]) == finite
     with pytest.raises(ValueError, match="Received examples alone"):
         model.fit(np.ones((4, 2), "float32"), verbose=0)

@@ -46,9 +46,10 @@ def test_vae_recipe_trains_on_a_users_folder_and_can_be_used_again(photos, tmp_p
         "export/model_float32.tflite",
         "export/model_float16.tflite",
         "export/model_dynamic.tflite",
-        "export/model_int8.tflite",
     ):
         assert (run / file).is_file(), file
+    # Six test images are too few to calibrate by some and to compare others.
+    assert not (run / "export" / "model_int8.tflite").exists()
     report = json.loads((run / "report.json").read_text())
     assert report["config"]["epochs"] == 2 and report["recipe"] == "vae"
     assert report["metrics"]["best"]["negative_elbo"] == pytest.approx(
