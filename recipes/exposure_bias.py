@@ -58,10 +58,7 @@ def train(teaching, vocabularies, batches, config):
 
 
 def errors(model, sources, targets):
-    """Returns which letters are wrong, reading the true ones before and its own.
-
-    Two arrays of booleans, `(dates, letters)`.
-    """
+    """Returns which letters are wrong, reading the true ones and its own: booleans."""
 
     def padded(ids, length=None):
         return keras.utils.pad_sequences(ids, length, padding="post", truncating="post")
