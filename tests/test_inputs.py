@@ -137,7 +137,9 @@ def test_shares_of_classes_are_labels_and_two_whole_classes_are_none():
 @pytest.mark.parametrize("name", ["beyond", "half", "nan", "names"])
 def test_labels_of_a_stream_are_refused_with_their_step(name):
     labels, message = WRONG[name]
-    message = message.replace("np.unique", "StringLookup").replace(" <U1", " string")
+    # Inside a graph the first few are named as they come, and strings have no numbers.
+    message = message.replace("10, 11, 12", "1[012] 1[012] 1[012]")
+    message = message.replace("np.unique.*Received: dtype <U1", "StringLookup.*string")
     if name != "names":
         message += r".*\(epoch 1, step 2\)"
     stream = tf.data.Dataset.from_tensor_slices(
