@@ -1,6 +1,7 @@
 """The base of every model: a Keras model with a loss and logs of its own."""
 
 import contextlib
+import inspect
 
 import keras
 import numpy as np
@@ -123,7 +124,8 @@ class Model(keras.Model):
         """
         self.look(x, y)
         self._renew("train", x, y)
-        if isinstance(x, tf.data.Dataset):  # it shuffles itself, and Keras would warn
+        # What comes in batches shuffles itself, and Keras would warn.
+        if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
             kwargs.setdefault("shuffle", False)
         place = Place()
         if isinstance(callbacks, keras.callbacks.CallbackList):
