@@ -68,7 +68,7 @@ def test_bytes_are_refused_where_images_from_0_to_1_are_meant():
     with pytest.raises(ValueError, match="divided by 255. Received: uint8"):
         model.fit(np.zeros((4, 4, 4, 1), "uint8"), verbose=0)
     for images in (np.full((4, 4, 4, 1), 255.0), np.full((4, 4, 4, 1), -1.0)):
-        with pytest.raises(ValueError, match=r"are in \[0, 1\]: .* Received values from"):
+        with pytest.raises(ValueError, match=r"are in \[0, 1\]: .*Received values"):
             model.fit(images, verbose=0)
     with pytest.raises(ValueError, match=r"has one channel.*Received: \(4, 4\)"):
         model.fit(np.zeros((4, 4, 4)), verbose=0)
