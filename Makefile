@@ -10,7 +10,7 @@ demo: .venv/installed  ## train, measure, draw and export a VAE on real images, 
 	$(BIN)/zoo train vae --run-dir runs/demo
 	@echo '(after `source .venv/bin/activate`, which puts zoo on the path)'
 
-test: .venv/installed-test  ## the quick suite, 15 to 25 minutes on 2 cores
+test: .venv/installed-test  ## the quick suite, about 25 minutes on 2 cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: .venv/installed-test  ## the slow tests too
