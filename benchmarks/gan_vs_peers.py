@@ -85,7 +85,7 @@ def quality(args, names, programs):
     import keras
 
     from zoo.data import images
-    from zoo.experiment.quality import extractor_of, sample_quality
+    from zoo.experiment.quality import extractor_of, score_samples
     from zoo.system import write_json
 
     train, _, test = images.splits("fashion_mnist")
@@ -110,7 +110,7 @@ def quality(args, names, programs):
                 fake = programs.from_torch(programs.to_torch(fake, 32))
             if np.isfinite(fake).all():
                 fake = fake.clip(0.0, 1.0)
-                found = sample_quality(test[0], fake, extractor)
+                found = score_samples(test[0], fake, extractor)
                 row |= {k.removesuffix(f"_{extractor.name}"): found[k] for k in found}
                 if row.get("conditional"):
                     classes = extractor.extract(fake).logits.argmax(axis=1)

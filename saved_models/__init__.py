@@ -1,1 +1,1 @@
-"""Small trained models, one folder each; `zoo.presets` reads them."""
+"""Small trained models, one folder each; `zoo.deploy.presets` reads them."""
